@@ -1,0 +1,35 @@
+"""The errors that a user can mend: one sentence each, printed without a traceback by the entry scripts."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+
+
+class UserError(ValueError):
+    """What came, what was expected, what to do."""
+
+
+class BadImage(UserError):
+    """A picture that cannot be used; the message is the reason alone, the caller adds the file's name."""
+
+
+def describe_os_error(error: OSError) -> str:
+    """Turns an OSError into one sentence that names the file and the remedy."""
+    name = error.filename or "the output"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full while writing {name}: free some space and run the same command again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission for {name}: choose a path you may write to, or change its permissions"
+    return f"{name}: {error.strerror or error}"
+
+
+def run_cli(main: Callable[[], int | None]) -> None:
+    """Runs an entry script: a UserError or OSError becomes one line on stderr and exit status 1."""
+    try:
+        sys.exit(main() or 0)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {describe_os_error(error)}")

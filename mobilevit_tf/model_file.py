@@ -1,0 +1,105 @@
+"""One self-describing file for a trained model: `model.safetensors` in a run directory.
+
+The tensors are the weights by name ("stem_conv/kernel"); the header holds the ModelConfig, the ImageSpec and the
+class names, so that export, preview, fine-tuning and evaluation need nothing else. The file is written to a temporary
+name and renamed; a truncated or foreign one is refused in one sentence. No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError, safe_open
+
+from mobilevit_tf.config import ModelConfig
+from mobilevit_tf.errors import UserError
+from mobilevit_tf.files import write_atomic
+from mobilevit_tf.image_spec import ImageSpec
+
+NAME = "model.safetensors"
+SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """A trained model.
+
+    Attributes:
+      config: what `mobilevit.build` takes.
+      spec: the preprocessing that the weights were trained with.
+      labels: class names in the order of the logits.
+      weights: float32 arrays by name (EMA weights where a run keeps them).
+      run_id: name of the training run, carried into the .tflite.
+    """
+
+    config: ModelConfig
+    spec: ImageSpec
+    labels: tuple[str, ...]
+    weights: Mapping[str, np.ndarray]
+    run_id: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != self.config.num_classes:
+            classes = self.config.num_classes
+            raise UserError(f"{len(self.labels)} labels for a model of {classes} classes: expected one label a class")
+
+
+def save(path: str | Path, model: ModelFile) -> Path:
+    """Writes `model` to `path`, a file or a run directory."""
+    header = {
+        "schema_version": str(SCHEMA_VERSION),
+        "model_config": json.dumps(dataclasses.asdict(model.config)),
+        "image_spec": model.spec.to_json(),
+        "labels": json.dumps(list(model.labels)),
+        "run_id": model.run_id,
+    }
+    tensors = {name: np.ascontiguousarray(value) for name, value in sorted(model.weights.items())}
+    return write_atomic(_file(path), safetensors.numpy.save(tensors, header))
+
+
+def load(path: str | Path) -> ModelFile:
+    """Reads a model file or the one in a run directory.
+
+    Raises:
+      UserError: where there is none, it is truncated, of another tool or of a newer schema.
+    """
+    path = _file(path)
+    if not path.is_file():
+        raise UserError(f"no model at {path}: expected a run directory of train_main.py (it holds {NAME})")
+    try:
+        with safe_open(path, "np") as file:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is truncated or not a safetensors file: train again or use another run") from error
+    if "model_config" not in header:
+        raise UserError(f"{path} is not a model of this project: turn published weights into one with "
+                        "`python -m mobilevit_tf.pretrained`")  # fmt: skip
+    if int(header["schema_version"]) > SCHEMA_VERSION:
+        raise UserError(f"{path} has schema version {header['schema_version']}, this reader knows {SCHEMA_VERSION}: "
+                        "update the project")  # fmt: skip
+    values = json.loads(header["model_config"])
+    config = ModelConfig(**values | {"patch_sizes": tuple(values["patch_sizes"])})
+    labels = tuple(json.loads(header["labels"]))
+    return ModelFile(config, ImageSpec.from_json(header["image_spec"]), labels, weights, header.get("run_id", ""))
+
+
+def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
+    """Hash of names, shapes and values: equal for bit-identical weights only."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = np.ascontiguousarray(weights[name])
+        digest.update(f"{name} {value.dtype} {value.shape}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def _file(path: str | Path) -> Path:
+    path = Path(path)
+    return path if path.suffix == ".safetensors" else path / NAME
