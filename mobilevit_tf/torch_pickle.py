@@ -1,0 +1,189 @@
+"""Reading PyTorch's .pt, .pth and .bin files without PyTorch, and without running what a pickle asks for.
+
+A checkpoint is a pickle of containers in which every tensor is a reference to a block of raw numbers. The unpickler
+here knows the tensor builders, the storage types and OrderedDict, and refuses every other name: a malicious file can
+call nothing. Both containers are read: the ZIP of PyTorch 1.6 and later, and the plain pickles before it.
+"""
+
+from __future__ import annotations
+
+import collections
+import io
+import math
+import pickle
+import zipfile
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from mobilevit_tf.errors import UserError
+
+ZIP_START = b"PK\x03\x04"
+PICKLE_START = b"\x80"
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+
+_DTYPES = {
+    "FloatStorage": "<f4", "HalfStorage": "<f2", "DoubleStorage": "<f8", "BFloat16Storage": "bfloat16",
+    "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1",
+    "BoolStorage": "|b1",
+}  # fmt: skip
+_DAMAGED = (
+    pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ImportError, AttributeError, LookupError, TypeError,
+    ValueError, RecursionError, NotImplementedError, OverflowError,
+)  # fmt: skip
+
+
+class _Storage(NamedTuple):
+    """A block of raw numbers in the file."""
+
+    key: str
+    dtype: str
+    count: int
+
+
+class _Tensor(NamedTuple):
+    """A view of a storage, in elements."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _Forbidden(Exception):
+    """A name in the pickle that is neither a tensor nor a plain container."""
+
+
+def _rebuild_tensor(storage, offset, shape, strides, *_unused) -> _Tensor:
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _rebuild_parameter(data, *_unused) -> _Tensor:
+    return data
+
+
+_ALLOWED: dict[tuple[str, str], object] = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("torch", "Size"): tuple,
+    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    **{("torch", storage): dtype for storage, dtype in _DTYPES.items()},
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Tensors and plain containers only."""
+
+    def find_class(self, module: str, name: str) -> object:
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise _Forbidden(f"{module}.{name}") from None
+
+    def persistent_load(self, reference) -> _Storage:
+        kind, dtype, key, _location, count = reference[:5]
+        if kind != "storage" or dtype not in _DTYPES.values():
+            raise pickle.UnpicklingError("not a tensor's storage")
+        return _Storage(str(key), dtype, int(count))
+
+
+def bits_to_float32(data: bytes, dtype: str) -> np.ndarray:
+    """Raw little-endian numbers -> float32 [n]; `dtype` is NumPy's, or "bfloat16"."""
+    if dtype == "bfloat16":  # the upper half of a float32
+        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+    return np.frombuffer(data, dtype).astype(np.float32)
+
+
+def _array(tensor: _Tensor, read: Callable[[_Storage], bytes]) -> np.ndarray:
+    """The values that a tensor refers to; one that reaches outside its storage is refused."""
+    values = bits_to_float32(read(tensor.storage), tensor.storage.dtype)
+    if not all(isinstance(number, int) for number in (tensor.offset, *tensor.shape, *tensor.strides)):
+        raise ValueError("a tensor's sizes are not whole numbers")
+    if len(tensor.shape) != len(tensor.strides) or min((tensor.offset, *tensor.shape, *tensor.strides)) < 0:
+        raise ValueError("a tensor's sizes do not fit together")
+    if math.prod(tensor.shape) > values.size:  # an expanded view would ask for memory that the file does not hold
+        raise ValueError("a tensor is larger than its storage")
+    last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True))
+    if 0 not in tensor.shape and last >= values.size:
+        raise ValueError("a tensor reaches outside its storage")
+    strides = tuple(stride * values.itemsize for stride in tensor.strides)
+    return np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides).copy()
+
+
+def _materialise(value: object, read: Callable[[_Storage], bytes]) -> object:
+    if isinstance(value, _Tensor):
+        return _array(value, read)
+    if isinstance(value, dict):
+        return {key: _materialise(entry, read) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_materialise(entry, read) for entry in value]
+    return value
+
+
+def _load_zip(data: bytes) -> object:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        root = next(name for name in names if name.endswith("data.pkl")).removesuffix("data.pkl")
+        if f"{root}byteorder" in names and archive.read(f"{root}byteorder") != b"little":
+            raise ValueError("big-endian numbers")
+        state = _Unpickler(io.BytesIO(archive.read(f"{root}data.pkl"))).load()
+
+        def read(storage: _Storage) -> bytes:
+            content = archive.read(f"{root}data/{storage.key}")
+            if len(content) != storage.count * _item_size(storage.dtype):
+                raise ValueError("a storage of another length than stated")
+            return content
+
+        return _materialise(state, read)
+
+
+def _load_legacy(data: bytes) -> object:
+    """Five pickles (magic number, version, system, state, storage keys), then each storage: a count and its values."""
+    stream = io.BytesIO(data)
+    if _Unpickler(stream).load() != _LEGACY_MAGIC:
+        raise ValueError("not a file of PyTorch")
+    _Unpickler(stream).load()  # protocol version
+    _Unpickler(stream).load()  # sizes of C types on the machine that wrote it
+    unpickler = _RecordingUnpickler(stream)
+    state = unpickler.load()
+    blocks = {}
+    for key in _Unpickler(stream).load():
+        count = int.from_bytes(stream.read(8), "little")
+        storage = unpickler.storages[str(key)]
+        blocks[storage.key] = stream.read(count * _item_size(storage.dtype))
+        if count != storage.count or len(blocks[storage.key]) != count * _item_size(storage.dtype):
+            raise EOFError("a storage is cut off")
+    return _materialise(state, lambda storage: blocks[storage.key])
+
+
+class _RecordingUnpickler(_Unpickler):
+    """Remembers the storages it met: the old format says a storage's type only in the pickle."""
+
+    def __init__(self, stream: io.BytesIO):
+        super().__init__(stream)
+        self.storages: dict[str, _Storage] = {}
+
+    def persistent_load(self, reference) -> _Storage:
+        storage = super().persistent_load(reference)
+        return self.storages.setdefault(storage.key, storage)
+
+
+def _item_size(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+
+
+def load(data: bytes, name: str) -> object:
+    """A PyTorch file's bytes -> nested dicts and lists with float32 arrays; `name` is for the messages.
+
+    Raises:
+      UserError: where the file is damaged, no PyTorch file, or holds anything but tensors and plain containers.
+    """
+    try:
+        return _load_zip(data) if data.startswith(ZIP_START) else _load_legacy(data)
+    except _Forbidden as error:
+        raise UserError(f"{name} holds {error}, which is neither a tensor nor a plain container, and was not opened "
+                        "further: save the weights alone (model.state_dict())") from error  # fmt: skip
+    except (*_DAMAGED, StopIteration) as error:
+        raise UserError(f"{name} is truncated or not a PyTorch file: download it again") from error
