@@ -61,3 +61,118 @@ class DataConfig:
     val_split: str | None = None
     val_fraction: float = 0.2
     seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentConfig:
+    """How training photos are varied; see `augment`.
+
+    Attributes:
+      mode: "none" takes the whole photo, "basic" crops and flips (the paper's recipe), "advanced" adds RandAugment,
+        Mixup and CutMix.
+      flip: mirror half of the photos left to right; digits and letters must not be.
+      scale: share of the photo's area that a crop covers.
+      ratio: width over height of a crop.
+      randaugment_ops, randaugment_magnitude: operations per photo, and their strength out of 30.
+      mixup_alpha, cutmix_alpha: of the Beta distributions of the mixing shares; 0 turns one off.
+    """
+
+    mode: str = "basic"
+    flip: bool = True
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    randaugment_ops: int = 2
+    randaugment_magnitude: int = 9
+    mixup_alpha: float = 0.2
+    cutmix_alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("none", "basic", "advanced"):
+            raise UserError(f"augmentation {self.mode!r}, expected none, basic or advanced")
+        if not (len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1] <= 1):
+            raise UserError(f"crop scale {self.scale}, expected two increasing numbers in (0, 1]")
+        if not (len(self.ratio) == 2 and 0 < self.ratio[0] <= self.ratio[1]):
+            raise UserError(f"crop ratio {self.ratio}, expected two increasing positive numbers")
+        if self.randaugment_ops < 0 or not 0 <= self.randaugment_magnitude <= 30:
+            raise UserError("RandAugment: expected operations >= 0 and a magnitude from 0 to 30")
+        if min(self.mixup_alpha, self.cutmix_alpha) < 0:
+            raise UserError("the alphas of Mixup and CutMix must not be negative")
+
+    @property
+    def mixes(self) -> bool:
+        """True where batches are mixed, so that labels are soft."""
+        return self.mode == "advanced" and max(self.mixup_alpha, self.cutmix_alpha) > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The recipe of one training run. The defaults suit a few thousand photos; configs/ holds the paper's numbers.
+
+    Attributes:
+      epochs: passes over the training split.
+      batch_size: images per replica at input_size (the paper: 1,024 over all replicas).
+      input_size: side of the square evaluation input in pixels, and of training crops without multi-scale.
+      multiscale: sizes that the multi-scale sampler draws from (the paper: 160,192,256,288,320); empty for none.
+      learning_rate: peak, reached at the end of the warm-up.
+      warmup_learning_rate, min_learning_rate: at step 0, and where the cosine ends.
+      warmup_steps: optimizer steps of the warm-up; None takes 5 % of the run, at most the paper's 3,000.
+      weight_decay: decoupled, times the learning rate, as in AdamW.
+      decay_norm_and_bias: decay every parameter, as Apple's configuration does; False leaves out norms and biases.
+      label_smoothing: in [0, 1).
+      ema_decay: of the weight average that is evaluated and saved; 0 turns it off.
+      ema_warmup: min(ema_decay, (1 + step) / (10 + step)), for runs too short for the decay alone.
+      class_weights: weigh the loss by the inverse frequency of the classes.
+      init_from: run directory whose weights the run starts from.
+      freeze_epochs: epochs in which only the classifier learns (with init_from), BatchNorm in inference mode.
+      seed: of initial weights, order, augmentation and dropout.
+      strategy: "mirrored", "multi_worker" or "one_device".
+      mixed_precision: "", "bfloat16" or "float16".
+      checkpoint_steps: steps between checkpoints, beside the one at the end of every epoch.
+      keep_checkpoints: how many of the newest are kept, beside the best.
+      on_nan: "stop", or "rollback": halve the learning rate and go on from the last checkpoint, at most three times.
+    """
+
+    epochs: int = 60
+    batch_size: int = 32
+    input_size: int = 256
+    multiscale: tuple[int, ...] = ()
+    learning_rate: float = 2e-3
+    warmup_learning_rate: float = 2e-4
+    min_learning_rate: float = 2e-4
+    warmup_steps: int | None = None
+    weight_decay: float = 0.01
+    decay_norm_and_bias: bool = True
+    label_smoothing: float = 0.1
+    ema_decay: float = 0.9995
+    ema_warmup: bool = True
+    class_weights: bool = False
+    init_from: str | None = None
+    freeze_epochs: int = 0
+    seed: int = 0
+    strategy: str = "mirrored"
+    mixed_precision: str = ""
+    checkpoint_steps: int = 500
+    keep_checkpoints: int = 2
+    on_nan: str = "stop"
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "batch_size", "input_size", "checkpoint_steps", "keep_checkpoints"):
+            if getattr(self, key) < 1:
+                raise UserError(f"{key} is {getattr(self, key)}, expected at least 1")
+        for key in ("weight_decay", "label_smoothing", "ema_decay"):
+            if not 0 <= getattr(self, key) < 1:
+                raise UserError(f"{key} is {getattr(self, key)}, expected a number in [0, 1)")
+        if not 0 < self.min_learning_rate <= self.learning_rate:
+            raise UserError(f"learning rate {self.learning_rate}, expected at least the minimum {self.min_learning_rate}")
+        if self.freeze_epochs and not self.init_from:
+            raise UserError("freeze_epochs needs init_from: a random backbone is of no use frozen")
+        for key, choices in _CHOICES.items():
+            if getattr(self, key) not in choices:
+                raise UserError(f"{key} is {getattr(self, key)!r}, expected one of {', '.join(map(repr, choices))}")
+
+
+_CHOICES = {
+    "strategy": ("mirrored", "multi_worker", "one_device"),
+    "mixed_precision": ("", "bfloat16", "float16"),
+    "on_nan": ("stop", "rollback"),
+}
