@@ -25,6 +25,8 @@ MAX_PHOTO_PIXELS = 100_000_000  # refused before decoding: a decompression bomb
 MAX_DECODED_PIXELS = 2**22  # 16 MiB as the phone holds it; still 8 times the pixels of a 720 x 720 crop
 PROTOCOLS = ("crop", "stretch")  # crop: the training protocol; stretch: what Android's stock readers do
 
+Image.init()  # registers Pillow's readers now: it would at the first photo, where two threads trip over each other
+
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -49,10 +51,11 @@ def _open(data: bytes) -> Image.Image:
         raise BadImage("the file is empty")
     if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
         _register_heif()
+    formats = [name for name in FORMATS if name in Image.OPEN]  # HEIF is there once registered
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image = Image.open(io.BytesIO(data), formats=formats)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, Image.DecompressionBombError):
             raise BadImage(f"more than {MAX_PHOTO_PIXELS:,} pixels") from error
