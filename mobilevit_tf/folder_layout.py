@@ -20,11 +20,19 @@ _LITTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}  # left behind by W
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
-    """One remark about a file or folder: `path` relative to the root, the reason, and whether it is left out."""
+    """One remark about a file or folder.
+
+    Attributes:
+      path: relative to the root, with "/".
+      reason: the same words for the same kind of remark.
+      left_out: the file cannot be used; otherwise this is a note.
+      detail: which other file it is about.
+    """
 
     path: str
     reason: str
     left_out: bool = False
+    detail: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

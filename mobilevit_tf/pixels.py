@@ -39,6 +39,10 @@ _UPRIGHT = {
 }
 _HIGH_BYTE_MODES = ("I;16", "I;16B", "I;16L", "I")
 
+# Once and for all: `warnings.catch_warnings` around each photo is not safe in the threads that call this module
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")  # a damaged EXIF block
+
 
 def _register_heif() -> None:
     import pillow_heif  # costs 30 ms and a shared library: only when a HEIF header is met
@@ -56,7 +60,14 @@ def _open(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=formats)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        RuntimeError,
+    ) as error:
         if isinstance(error, Image.DecompressionBombError):
             raise BadImage(f"more than {MAX_PHOTO_PIXELS:,} pixels") from error
         raise BadImage("not a picture (JPEG, PNG, WebP, GIF, BMP, HEIC or AVIF expected)") from error
@@ -89,7 +100,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
         return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), intent, mode)
-    except ImageCms.PyCMSError:
+    except (ImageCms.PyCMSError, OSError):
         return image
 
 
@@ -119,7 +130,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_DECODED_PIXELS) -> Image.Ima
         image.load()
         turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
         rgb = _to_rgb(_to_srgb(image))
-    except (OSError, SyntaxError, ValueError, IndexError, EOFError, MemoryError) as error:
+    except (OSError, SyntaxError, ValueError, IndexError, EOFError, RuntimeError, MemoryError) as error:
         raise BadImage("truncated or damaged") from error
     return rgb if turn is None else rgb.transpose(turn)
 

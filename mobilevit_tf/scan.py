@@ -164,12 +164,12 @@ def _duplicates(photos: list[Photo]) -> list[Finding]:
         other = first.setdefault(photo.sha256, photo)
         if other is photo:
             continue
-        reason = f"exact duplicate of {other.path}"
+        reason = "exact duplicate"
         if other.class_name != photo.class_name:
-            reason += f", which is in another class ({other.class_name})"
+            reason += " in another class"
         if other.split != photo.split:
-            reason += f", across splits ({other.split} and {photo.split})"
-        findings.append(Finding(photo.path, reason))
+            reason += f" across splits ({' and '.join(sorted((other.split, photo.split)))})"
+        findings.append(Finding(photo.path, reason, detail=f"equals {other.path}"))
     return findings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import urllib.error
 import urllib.request
@@ -19,6 +20,9 @@ from mobilevit_tf.source import Example, Source
 
 PROBE_SECONDS = 3
 SHUFFLE_BUFFER = 10_000  # encoded photos: 1 GB at ImageNet's 110 KB
+
+# TFDS warns of a deprecated property that only TFDS itself uses
+logging.getLogger("absl").addFilter(lambda record: "FeatureConnector.dtype" not in record.getMessage())
 
 
 def _is_online() -> bool:
