@@ -61,7 +61,8 @@ def read(path: str | Path) -> PublishedWeights:
 
 
 def _parse(data: bytes, name: str) -> object:
-    if data.startswith((torch_pickle.ZIP_START, torch_pickle.PICKLE_START)):
+    is_safetensors = data[8:9] == b"{"  # after the header's length, whose own bytes may look like anything
+    if not is_safetensors and data.startswith((torch_pickle.ZIP_START, torch_pickle.PICKLE_START)):
         return torch_pickle.load(data, name)
     start = data[:512].lstrip().lower()
     if start.startswith(b"version https://git-lfs"):
@@ -110,8 +111,8 @@ def _identify(tensors: Mapping[str, np.ndarray], name: str) -> tuple[str, str, d
         )
     averaged = [place for place in found if "ema" in place[1].lower()]
     if len(found) > 1 and len(averaged) != 1:
-        raise UserError(f"{name} holds {len(found)} models ({', '.join(prefix or 'no prefix' for _, prefix in found)}): "
-                        "save the one you want alone")  # fmt: skip
+        places = ", ".join(prefix or "no prefix" for _, prefix in found)
+        raise UserError(f"{name} holds {len(found)} models ({places}): save the one you want alone")
     publisher, prefix = (averaged or found)[0]
     copies = tuple(other for _, other in found if other != prefix)  # the raw weights beside their EMA copy
     weights = {

@@ -75,7 +75,8 @@ NAMINGS: dict[str, Naming] = {
     ),
     "huggingface": Naming(
         "Hugging Face", "convolution", "normalization", "mobilevit.conv_stem",
-        early="mobilevit.encoder.layer.{stage}.layer.{block}", down="mobilevit.encoder.layer.{stage}.downsampling_layer",
+        early="mobilevit.encoder.layer.{stage}.layer.{block}",
+        down="mobilevit.encoder.layer.{stage}.downsampling_layer",
         expand="expand_1x1", depthwise="conv_3x3", project="reduce_1x1",
         vit="mobilevit.encoder.layer.{stage}", local="conv_kxk", projection="conv_1x1.convolution",
         transformer="transformer.layer.{index}", norm1="layernorm_before",
@@ -156,12 +157,30 @@ def weight_map(naming: Naming, variant: str) -> dict[str, tuple[str, int | None]
     return dict(names)
 
 
+def their_shape(name: str, shape: tuple[int, ...], third: int | None) -> tuple[int, ...]:
+    """The shape that the publisher stores for our weight `name` of `shape`; a fused qkv has three times the rows."""
+    fused = 1 if third is None else 3
+    if name.endswith("/depthwise_kernel"):
+        rows, columns, channels, multiplier = shape
+        return channels, multiplier, rows, columns
+    if name.endswith("_conv/kernel"):
+        rows, columns, inputs, outputs = shape
+        return outputs, inputs, rows, columns
+    if name.endswith("/kernel"):  # dense
+        return fused * shape[-1], shape[-2]
+    return (fused * shape[0],)
+
+
 def to_ours(name: str, value: np.ndarray, third: int | None) -> np.ndarray:
-    """Their array -> ours: `name` is our weight's name, `third` the block of rows to take from a fused qkv."""
+    """The publisher's array -> ours: `name` is our weight's name, `third` which part of a fused qkv it takes."""
     if third is not None:
         value = np.split(value, 3)[third]  # [3 d, ...] -> [d, ...]: query, key, value
-    if value.ndim == 4:  # [out, in, rows, columns], depthwise [channels, 1, rows, columns]
-        return value.transpose((2, 3, 0, 1) if name.endswith("/depthwise_kernel") else (2, 3, 1, 0))
-    if value.ndim == 2:  # [out, in] -> [in, out], as a 1x1 convolution [1, 1, in, out] but for the classifier
-        return value.T if name.startswith("classifier/") else value.T[np.newaxis, np.newaxis]
+    if name.endswith("/depthwise_kernel"):
+        return value.transpose(2, 3, 0, 1)  # [channels, 1, rows, columns] -> [rows, columns, channels, 1]
+    if name.endswith("_conv/kernel"):
+        return value.transpose(2, 3, 1, 0)  # [out, in, rows, columns] -> [rows, columns, in, out]
+    if name == "classifier/kernel":
+        return value.T  # [out, in] -> [in, out]
+    if name.endswith("/kernel"):
+        return value.T[np.newaxis, np.newaxis]  # [out, in] -> [1, 1, in, out]: dense layers are 1x1 convolutions
     return value
