@@ -68,8 +68,8 @@ class AugmentConfig:
     """How training photos are varied; see `augment`.
 
     Attributes:
-      mode: "none" takes the whole photo, "basic" crops and flips (the paper's recipe), "advanced" adds RandAugment,
-        Mixup and CutMix.
+      mode: "none" takes the largest centred square, "basic" crops and flips (the paper's recipe), "advanced" adds
+        RandAugment, Mixup and CutMix.
       flip: mirror half of the photos left to right; digits and letters must not be.
       scale: share of the photo's area that a crop covers.
       ratio: width over height of a crop.

@@ -57,19 +57,10 @@ def _open(data: bytes) -> Image.Image:
         _register_heif()
     formats = [name for name in FORMATS if name in Image.OPEN]  # HEIF is there once registered
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=formats)
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        RuntimeError,
-    ) as error:
-        if isinstance(error, Image.DecompressionBombError):
-            raise BadImage(f"more than {MAX_PHOTO_PIXELS:,} pixels") from error
+        image = Image.open(io.BytesIO(data), formats=formats)
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"more than {MAX_PHOTO_PIXELS:,} pixels") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, RuntimeError) as error:
         raise BadImage("not a picture (JPEG, PNG, WebP, GIF, BMP, HEIC or AVIF expected)") from error
     if image.width * image.height > MAX_PHOTO_PIXELS:
         raise BadImage(f"{image.width} x {image.height} is more than {MAX_PHOTO_PIXELS:,} pixels")
