@@ -1,0 +1,67 @@
+"""The look of the training report: one style sheet and the page around its sections. Nothing is fetched."""
+
+from __future__ import annotations
+
+import html
+
+_CSS = """
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6470; --page: #f6f7f9; --card: #fff; --line: #dfe3e8;
+  --accent: #2563eb; --bad: #c2410c; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --soft: #9aa4b2; --page: #0f1216; --card: #181c22;
+  --line: #2b323b; --accent: #7aa7ff; --bad: #fb923c; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.5;
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; overflow-wrap: anywhere; }
+main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .25rem; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
+h3 { font-size: .95rem; margin: 0 0 .5rem; }
+p { margin: .5rem 0; }
+.soft { color: var(--soft); }
+.tiles, .plots, .photos { display: grid; gap: .75rem; }
+.tiles { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); margin-top: 1.25rem; }
+.plots { grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); }
+.photos { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .9rem; margin: 0; }
+.tiles b { display: block; font-size: 1.45rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.tiles span { color: var(--soft); font-size: .85rem; }
+svg { display: block; width: 100%; height: auto; }
+.matrix { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); }
+.matrix svg { margin: 0 auto; }
+.scroll { overflow-x: auto; padding: 0; }
+.tall { max-height: 40rem; overflow-y: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
+th, td { padding: .4rem .75rem; text-align: right; border-bottom: 1px solid var(--line); overflow-wrap: normal; }
+th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; min-width: 6rem; }
+thead th { position: sticky; top: 0; background: var(--card); color: var(--soft); font-weight: 600; }
+tbody tr:last-child > * { border-bottom: 0; }
+tbody th { font-weight: 500; }
+table.facts td { text-align: left; overflow-wrap: anywhere; }
+table.facts th { color: var(--soft); width: 12rem; vertical-align: top; }
+.photos figure { padding: 0; overflow: hidden; }
+.photos img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #8882; }
+figcaption { padding: .6rem .75rem; font-size: .85rem; line-height: 1.4; }
+figcaption small { color: var(--soft); }
+.wrong { color: var(--bad); font-weight: 600; }
+pre { overflow-x: auto; white-space: pre-wrap; font-size: .88rem; margin: 0; }
+details > summary { cursor: pointer; color: var(--accent); margin: 1rem 0 .5rem; }
+@media print { .tall { max-height: none; } .card { break-inside: avoid; } }
+"""
+
+
+def page(title: str, body: str) -> str:
+    """A whole HTML document; `title` is text, `body` is HTML."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        # Whatever a class or file is called, the page can run no script and fetch nothing.
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        "style-src 'unsafe-inline'\">\n"
+        f"<title>{html.escape(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
+        "</body>\n</html>\n"
+    )
+
+
+def section(title: str, body: str) -> str:
+    """A titled part of the page; `title` is text, `body` is HTML."""
+    return f"<section>\n<h2>{html.escape(title)}</h2>\n{body}\n</section>"
