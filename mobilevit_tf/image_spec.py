@@ -19,6 +19,16 @@ RESIZE_FILTERS = ("bilinear", "bicubic")
 COLOR_ORDERS = ("RGB", "BGR")
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_numbers(values: tuple[object, ...], count: int) -> bool:
+    """True for `count` finite numbers."""
+    numbers = [value for value in values if isinstance(value, (int, float)) and math.isfinite(value)]
+    return len(values) == len(numbers) == count
+
+
 @dataclasses.dataclass(frozen=True)
 class ImageSpec:
     """How the bytes of a photo become the model's input.
@@ -52,25 +62,25 @@ class ImageSpec:
         def refuse(key: str, expected: str) -> None:
             raise UserError(f"image spec: {key} is {getattr(self, key)!r}, expected {expected}")
 
-        if self.schema_version > SCHEMA_VERSION or self.schema_version < 1:
+        if not _is_whole(self.schema_version) or not 1 <= self.schema_version <= SCHEMA_VERSION:
             raise UserError(
-                f"image spec: schema version {self.schema_version} is not known to this reader "
+                f"image spec: schema version {self.schema_version!r} is not known to this reader "
                 f"(it knows up to {SCHEMA_VERSION}): update the reader"
             )
         for key in ("height", "width"):
-            if not isinstance(getattr(self, key), int) or not 1 <= getattr(self, key) <= 4096:
+            if not _is_whole(getattr(self, key)) or not 1 <= getattr(self, key) <= 4096:
                 refuse(key, "a whole number of pixels from 1 to 4096")
         if self.resize not in RESIZE_FILTERS:
             refuse("resize", f"one of {', '.join(RESIZE_FILTERS)}")
-        if not 0 < self.crop_fraction <= 1:
+        if not _are_numbers((self.crop_fraction,), 1) or not 0 < self.crop_fraction <= 1:
             refuse("crop_fraction", "a number in (0, 1]")
         if self.color_order not in COLOR_ORDERS:
             refuse("color_order", f"one of {', '.join(COLOR_ORDERS)}")
-        if len(self.range) != 2 or not self.range[0] < self.range[1]:
+        if not _are_numbers(self.range, 2) or not self.range[0] < self.range[1]:
             refuse("range", "two increasing numbers")
-        if len(self.mean) != 3:
+        if not _are_numbers(self.mean, 3):
             refuse("mean", "three numbers")
-        if len(self.std) != 3 or min(self.std) <= 0:
+        if not _are_numbers(self.std, 3) or min(self.std) <= 0:
             refuse("std", "three positive numbers")
 
     @property
@@ -132,5 +142,7 @@ class ImageSpec:
             for key in ("range", "mean", "std"):
                 values[key] = tuple(float(value) for value in values[key])
             return cls(**values)
-        except TypeError as error:
+        except (TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, UserError):
+                raise
             raise UserError(f"image spec: a value of the wrong type ({error})") from error
