@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,7 +102,9 @@ def _checked_variant(published: PublishedWeights, variant: str | None, name: str
     return held
 
 
+@functools.cache
 def _shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Every weight of `mobilevit.build` by name -> its shape."""
     from mobilevit_tf import mobilevit, weights  # loads TensorFlow: not before the file was found good
 
     return {weights.name_of(variable): tuple(variable.shape) for variable in mobilevit.build(config).weights}

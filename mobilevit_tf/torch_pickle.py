@@ -28,10 +28,6 @@ _DTYPES = {
     "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1",
     "BoolStorage": "|b1",
 }  # fmt: skip
-_DAMAGED = (
-    pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ImportError, AttributeError, LookupError, TypeError,
-    ValueError, RecursionError, NotImplementedError, OverflowError,
-)  # fmt: skip
 
 
 class _Storage(NamedTuple):
@@ -185,5 +181,5 @@ def load(data: bytes, name: str) -> object:
     except _Forbidden as error:
         raise UserError(f"{name} holds {error}, which is neither a tensor nor a plain container, and was not opened "
                         "further: save the weights alone (model.state_dict())") from error  # fmt: skip
-    except (*_DAMAGED, StopIteration) as error:
+    except Exception as error:  # damaged pickles, ZIPs and sizes raise whatever their readers raise
         raise UserError(f"{name} is truncated or not a PyTorch file: download it again") from error

@@ -101,7 +101,7 @@ def _identify(tensors: Mapping[str, np.ndarray], name: str) -> tuple[str, str, d
     found = [
         (publisher, key.removesuffix(naming.anchor))
         for publisher, naming in NAMINGS.items()
-        for key in tensors
+        for key in sorted(tensors)
         if key == naming.anchor or key.endswith(f".{naming.anchor}")
     ]
     if not found:
