@@ -76,7 +76,7 @@ def _draft(image: Image.Image, max_pixels: int) -> None:
         if width * height <= max_pixels or divisor == 8:
             break
     if divisor > 1:
-        image.draft(None, (image.width // divisor, image.height // divisor))
+        image.draft(None, (max(1, image.width // divisor), max(1, image.height // divisor)))
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

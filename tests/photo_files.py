@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
-from PIL import Image
+from PIL import Image, ImageCms
 
 pillow_heif.register_heif_opener()  # so that Pillow writes HEIC here; the package registers its reader by itself
 
@@ -38,6 +40,35 @@ def exif(orientation: int) -> Image.Exif:
     block = Image.Exif()
     block[0x0112] = orientation
     return block
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    """One chunk of a PNG file with its checksum."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_of(width: int, height: int, depth: int, color: int, rows: bytes, *extra: bytes) -> bytes:
+    """A PNG file written by hand: Pillow writes neither 16-bit colour nor sizes without pixels."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
+    body = png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + body
+
+
+def display_p3() -> bytes:
+    """A colour profile with the primaries of Display P3, as phones embed it: sRGB's with its matrix replaced."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    colorants = {  # XYZ of Display P3's primaries, adapted to D50
+        b"rXYZ": (0.51512, 0.24120, -0.00105),
+        b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.15710, 0.06657, 0.78407),
+    }
+    for index in range(struct.unpack(">I", profile[128:132])[0]):
+        tag, offset, _ = struct.unpack(">4sII", profile[132 + 12 * index : 144 + 12 * index])
+        if tag in colorants:
+            profile[offset + 8 : offset + 20] = struct.pack(">3i", *(round(65536 * v) for v in colorants[tag]))
+    name = "sRGB built-in".encode("utf-16-be")
+    assert name in profile
+    return bytes(profile.replace(name, "P3-D65 test  ".encode("utf-16-be")))
 
 
 def write(path: Path, data: bytes) -> Path:
