@@ -163,7 +163,8 @@ class TrainConfig:
             if not 0 <= getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}, expected a number in [0, 1)")
         if not 0 < self.min_learning_rate <= self.learning_rate:
-            raise UserError(f"learning rate {self.learning_rate}, expected at least the minimum {self.min_learning_rate}")
+            low, high = self.min_learning_rate, self.learning_rate
+            raise UserError(f"learning rate {high}, expected at least the minimum {low}, above 0")
         if self.freeze_epochs and not self.init_from:
             raise UserError("freeze_epochs needs init_from: a random backbone is of no use frozen")
         for key, choices in _CHOICES.items():

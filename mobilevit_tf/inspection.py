@@ -1,0 +1,52 @@
+"""Looking without training: what is in the data, and how accurate a finished model is on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mobilevit_tf import datasets, evaluate, model_file
+from mobilevit_tf.config import DataConfig
+from mobilevit_tf.files import write_atomic
+from mobilevit_tf.scan import scan_folder
+from mobilevit_tf.scan_text import format_report
+
+
+def dry_run(config: DataConfig, strict: bool) -> None:
+    """Prints classes, counts per split and, for a folder, every file that is left out or looks wrong.
+
+    Raises:
+      UserError: where training on this data would be refused.
+    """
+    if datasets.is_folder(config):
+        report = scan_folder(config.data, config.val_fraction, config.seed)
+        print(format_report(report))
+        report.require_usable(strict)
+        return
+    source = datasets.open_source(config, strict=strict)
+    for split in source.splits:
+        counts = np.bincount(source.labels(split), minlength=len(source.class_names))
+        classes = ", ".join(f"{name} {count}" for name, count in zip(source.class_names, counts, strict=True))
+        print(f"{split}: {source.size(split)} photos ({classes})")
+
+
+def evaluate_only(path: str, config: DataConfig, split: str) -> None:
+    """Prints the accuracy of a run directory or a .tflite and leaves it as JSON beside the model."""
+    source = datasets.open_source(config)
+    if path.endswith(".tflite"):
+        result, target = evaluate.evaluate_tflite(path, source, split), Path(path).with_suffix(f".{split}.json")
+    else:
+        result, target = _evaluate_run(path, source, split), Path(path).with_suffix("") / f"evaluation_{split}.json"
+    print(evaluate.format_table(result))
+    write_atomic(target, (result.to_json() + "\n").encode())
+    print(f"written to {target}")
+
+
+def _evaluate_run(path: str, source, split: str) -> evaluate.Evaluation:
+    from mobilevit_tf import mobilevit, weights  # loads TensorFlow
+
+    file = model_file.load(path)
+    model = mobilevit.build(file.config, *file.spec.size)
+    weights.assign(model, file.weights)
+    return evaluate.evaluate_keras(model, source, split, file.spec)

@@ -1,0 +1,23 @@
+"""The learning rate of the paper's recipe: linear warm-up by step, then a cosine that moves once an epoch."""
+
+from __future__ import annotations
+
+import math
+
+from mobilevit_tf.config import TrainConfig
+
+
+def learning_rate(config: TrainConfig, step: int, epoch: int, warmup_steps: int) -> float:
+    """Learning rate of one step.
+
+    Args:
+      config: its warmup_learning_rate, learning_rate, min_learning_rate and epochs.
+      step: counted from 0 over the whole run.
+      epoch: counted from 0; the cosine is min + (max - min) * (1 + cos(pi * epoch / epochs)) / 2, as Apple's
+        configuration has it (`is_iteration_based: false`).
+      warmup_steps: steps of the linear rise from warmup_learning_rate to learning_rate.
+    """
+    if step < warmup_steps:
+        return config.warmup_learning_rate + (config.learning_rate - config.warmup_learning_rate) * step / warmup_steps
+    low, high = config.min_learning_rate, config.learning_rate
+    return low + (high - low) * (1 + math.cos(math.pi * epoch / config.epochs)) / 2

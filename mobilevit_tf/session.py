@@ -1,0 +1,119 @@
+"""One call from settings to a finished run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from pathlib import Path
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import tf_keras
+
+from mobilevit_tf import datasets, mobilevit, model_file, pretrained, run_dir, trainer, weights
+from mobilevit_tf.errors import UserError
+from mobilevit_tf.files import write_json
+from mobilevit_tf.image_spec import ImageSpec
+from mobilevit_tf.model_file import ModelFile
+from mobilevit_tf.run_dir import METRICS, RunConfig
+from mobilevit_tf.source import Source
+from mobilevit_tf.train import Run
+
+_LOGGER = logging.getLogger(__name__)
+WHOLE_PHOTO = 1.0  # crop fraction where training sees the whole photo
+
+
+def train_and_evaluate(config: RunConfig, source: Source, directory: Path, command: str) -> dict:
+    """Trains (or goes on with) the run in `directory` and writes its results there.
+
+    Args:
+      config: all settings; a directory that holds a run with others is refused.
+      source: the photos that config.data names.
+      directory: see `run_dir`.
+      command: what the user typed, for the report.
+
+    Returns:
+      What metrics.json holds.
+
+    Raises:
+      UserError: bad settings or data, a non-finite loss, a signal; the last checkpoint is then intact.
+    """
+    strategy = trainer.make_strategy(config.train.strategy)  # first: the collectives must exist before anything else
+    start = _starting_weights(config, source)
+    run_dir.open_run(directory, config)
+    spec = _image_spec(config, start)
+    made = trainer.Trainer(
+        lambda: _build(config), config.train, spec,
+        datasets.class_weights(source) if config.train.class_weights else None, strategy,
+    )  # fmt: skip
+    if start is not None:
+        for model in {id(made.model): made.model, id(made.ema_model): made.ema_model}.values():
+            weights.assign(model, start.weights)
+    run = Run(config, source, spec, made, directory)
+    run.fit()
+    metrics = _metrics(config, source, run, command)
+    if run.is_chief:
+        run.save_model(model_file.NAME)
+        write_json(directory / METRICS, metrics)
+        _print_summary(directory, metrics)
+    return metrics
+
+
+def _build(config: RunConfig) -> tf_keras.Model:
+    size = None if config.train.multiscale else config.train.input_size
+    return mobilevit.build(config.model, size, size)
+
+
+def _image_spec(config: RunConfig, start: ModelFile | None) -> ImageSpec:
+    size = config.train.input_size
+    if start is not None:
+        return dataclasses.replace(start.spec, height=size, width=size)
+    whole = config.augment.mode == "none"
+    return ImageSpec(size, size, crop_fraction=WHOLE_PHOTO if whole else ImageSpec().crop_fraction)
+
+
+def _starting_weights(config: RunConfig, source: Source) -> ModelFile | None:
+    if not config.train.init_from:
+        return None
+    start = model_file.load(config.train.init_from)
+    if start.config.variant != config.model.variant:
+        held = start.config.variant
+        raise UserError(f"{config.train.init_from} holds variant {held}: pass --variant={held}")
+    start, left_out = pretrained.reheaded(start, source.class_names, config.train.seed)
+    if left_out:
+        _LOGGER.info("new classes: %s left out of %s", ", ".join(left_out), config.train.init_from)
+    return start
+
+
+def _metrics(config: RunConfig, source: Source, run: Run, command: str) -> dict:
+    history = run.progress.history
+    best = max(history, key=lambda row: row["val_top1"])
+    return {
+        "final_top1": history[-1]["val_top1"],
+        "final_val_loss": history[-1]["val_loss"],
+        "best_top1": best["val_top1"],
+        "best_epoch": best["epoch"],
+        "epochs": len(history),
+        "steps": run.progress.step,
+        "train_seconds": run.progress.seconds,
+        "images_per_second": history[-1]["images_per_second"],
+        "seed": config.train.seed,
+        "ema_sha256": model_file.weights_sha256(weights.to_dict(run.trainer.ema_model)),
+        "train_images": source.size("train"),
+        "val_images": source.size("val"),
+        "classes": list(source.class_names),
+        "data_sha256": datasets.dataset_sha256(source),
+        "command": command,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **run_dir.machine(),
+        "history": history,
+    }
+
+
+def _print_summary(directory: Path, metrics: dict) -> None:
+    print(
+        f"top-1 {metrics['final_top1']:.2%} on {metrics['val_images']} held-out photos "
+        f"(best {metrics['best_top1']:.2%} in epoch {metrics['best_epoch']}), "
+        f"{metrics['train_seconds'] / 60:.1f} minutes of training\n"
+        f"model {directory / model_file.NAME}; next: python quantize/export.py --run={directory}"
+    )

@@ -1,0 +1,126 @@
+"""Trains MobileViT: `python train_main.py --flagfile=configs/digits.flags`. Flags become frozen configs, nothing else.
+
+A flag that is not given keeps the default of mobilevit_tf/config.py, its only home.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+from mobilevit_tf import datasets
+from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
+from mobilevit_tf.errors import run_cli
+from mobilevit_tf.run_dir import METRICS, RunConfig, new_run_dir
+from mobilevit_tf.variants import VARIANTS
+
+_MODEL, _DATA, _AUGMENT, _TRAIN = ModelConfig(), DataConfig(), AugmentConfig(), TrainConfig()
+
+flags.DEFINE_string("data", _DATA.data, "digits, a folder of photos (root/class/*), or the name of a TFDS data set.")
+flags.DEFINE_string("data_dir", _DATA.data_dir, "Where TFDS data sets are prepared.")
+flags.DEFINE_string("train_split", _DATA.train_split, "TFDS split to train on, such as train[:80%].")
+flags.DEFINE_string("val_split", _DATA.val_split, "TFDS split to validate on.")
+flags.DEFINE_float("val_fraction", _DATA.val_fraction, "Share held out where the data brings no split of its own.")
+flags.DEFINE_integer("split_seed", _DATA.seed, "Seed of the split of a folder.")
+flags.DEFINE_bool("strict", False, "Refuse a folder that holds a file which cannot be used, instead of naming it.")
+
+flags.DEFINE_string("variant", _MODEL.variant, f"Model: {', '.join(VARIANTS)}.")
+flags.DEFINE_list("patch_sizes", [str(size) for size in _MODEL.patch_sizes], "Patch side in layers 3, 4 and 5.")
+flags.DEFINE_float("dropout", _MODEL.dropout, "In the transformers; unset: as published for the variant.")
+flags.DEFINE_float("classifier_dropout", _MODEL.classifier_dropout, "Before the classifier; unset: as published.")
+
+flags.DEFINE_enum("augment", _AUGMENT.mode, ["none", "basic", "advanced"], "basic: crop and flip, the paper's recipe; "
+                  "advanced: with RandAugment, Mixup and CutMix.")  # fmt: skip
+flags.DEFINE_bool("flip", _AUGMENT.flip, "Mirror half of the photos; digits and letters must not be.")
+flags.DEFINE_list("crop_scale", [str(share) for share in _AUGMENT.scale], "Share of the area that a crop covers.")
+
+flags.DEFINE_integer("epochs", _TRAIN.epochs, "Passes over the training photos (the paper: 300).")
+flags.DEFINE_integer("batch_size", _TRAIN.batch_size, "Photos per replica at --input_size (the paper: 1,024 in all).")
+flags.DEFINE_integer("input_size", _TRAIN.input_size, "Side of the square input in pixels.")
+flags.DEFINE_list("multiscale", [str(size) for size in _TRAIN.multiscale], "Sizes of the multi-scale sampler (the "
+                  "paper: 160,192,256,288,320); empty for one size.")  # fmt: skip
+flags.DEFINE_float("learning_rate", _TRAIN.learning_rate, "Peak learning rate (the paper: 2e-3 at batch 1,024).")
+flags.DEFINE_float("warmup_learning_rate", _TRAIN.warmup_learning_rate, "Learning rate of step 0.")
+flags.DEFINE_float("min_learning_rate", _TRAIN.min_learning_rate, "Where the cosine ends.")
+flags.DEFINE_integer("warmup_steps", _TRAIN.warmup_steps, "Steps of the warm-up (the paper: 3,000); unset: 5 % of all.")
+flags.DEFINE_float("weight_decay", _TRAIN.weight_decay, "Decoupled weight decay (the paper: 0.01).")
+flags.DEFINE_bool("decay_norm_and_bias", _TRAIN.decay_norm_and_bias, "Decay norms and biases too, as Apple does.")
+flags.DEFINE_float("label_smoothing", _TRAIN.label_smoothing, "In [0, 1) (the paper: 0.1).")
+flags.DEFINE_float("ema_decay", _TRAIN.ema_decay, "Decay of the weight average; 0 for none (the paper: 0.9995).")
+flags.DEFINE_bool("ema_warmup", _TRAIN.ema_warmup, "Let the average follow faster at first.")
+flags.DEFINE_bool("class_weights", _TRAIN.class_weights, "Weigh the loss against the imbalance of the classes.")
+flags.DEFINE_string("init_from", _TRAIN.init_from, "Run directory whose weights to start from.")
+flags.DEFINE_integer("freeze_epochs", _TRAIN.freeze_epochs, "With --init_from: epochs in which only the classifier "
+                     "learns.")  # fmt: skip
+flags.DEFINE_integer("seed", _TRAIN.seed, "Of weights, order, augmentation and dropout.")
+flags.DEFINE_string("strategy", _TRAIN.strategy, "mirrored (all GPUs of this machine, or its CPU), multi_worker "
+                    "(TF_CONFIG) or one_device.")  # fmt: skip
+flags.DEFINE_string("mixed_precision", _TRAIN.mixed_precision, "bfloat16 or float16; empty for float32.")
+flags.DEFINE_integer("checkpoint_steps", _TRAIN.checkpoint_steps, "Steps between checkpoints within an epoch.")
+flags.DEFINE_integer("keep_checkpoints", _TRAIN.keep_checkpoints, "How many of the newest to keep.")
+flags.DEFINE_string("on_nan", _TRAIN.on_nan, "stop, or rollback: halve the learning rate and go on, three times.")
+
+flags.DEFINE_string("model_dir", None, "Directory of the run; an unfinished one is resumed. Unset: a new one in runs/.")
+flags.DEFINE_bool("dry_run", False, "Look at the data, print what is in it and what is wrong with it, and stop.")
+flags.DEFINE_string("evaluate_only", None, "Print the accuracy of this run directory or .tflite on --data and stop.")
+flags.DEFINE_string("split", "val", "Split that --evaluate_only takes.")
+
+FLAGS = flags.FLAGS
+_RENAMED = {"mode": "augment", "scale": "crop_scale", "data.seed": "split_seed"}
+
+
+def _fill(config, prefix: str = "", convert=None, **fixed):
+    """A copy of a default config with the values of the flags of the same names."""
+    values = dict(fixed)
+    for field in dataclasses.fields(config):
+        flag = _RENAMED.get(prefix + field.name) or field.name
+        if field.name not in fixed and flag in FLAGS:
+            value = FLAGS[flag].value
+            values[field.name] = tuple(map(convert, value)) if isinstance(value, list) else value
+    return dataclasses.replace(config, **values)
+
+
+def configs_from_flags(num_classes: int) -> RunConfig:
+    """The run that the flags ask for; `num_classes` comes from the data."""
+    return RunConfig(
+        _fill(_MODEL, convert=int, num_classes=num_classes),
+        data_config(),
+        _fill(_AUGMENT, convert=float),
+        _fill(_TRAIN, convert=int),
+    )
+
+
+def data_config() -> DataConfig:
+    """The data that the flags ask for."""
+    return _fill(_DATA, prefix="data.")
+
+
+def _main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = configs_from_flags(num_classes=2)  # refuses bad settings before anything loads
+    datasets.check(config.data)
+    run_dir = Path(FLAGS.model_dir) if FLAGS.model_dir else new_run_dir(config.data.data, config.model.variant)
+    if FLAGS.dry_run or FLAGS.evaluate_only:
+        from mobilevit_tf import inspection
+
+        inspection.dry_run(config.data, FLAGS.strict) if FLAGS.dry_run else inspection.evaluate_only(
+            FLAGS.evaluate_only, config.data, FLAGS.split
+        )
+    elif (run_dir / METRICS).exists():
+        print(f"{run_dir} is finished: its results are in {run_dir / METRICS}")
+    else:
+        from mobilevit_tf import session  # loads TensorFlow
+
+        source = datasets.open_source(config.data, strict=FLAGS.strict)
+        config = configs_from_flags(len(source.class_names))
+        session.train_and_evaluate(config, source, run_dir, command=" ".join(sys.argv))
+
+
+if __name__ == "__main__":
+    run_cli(lambda: app.run(_main))
