@@ -110,7 +110,7 @@ def list_photos(root: str | Path) -> Layout:
     """Lists a folder.
 
     Raises:
-      UserError: not a folder, or no folder of a class in it.
+      UserError: not a folder, no folder of a class in it, or one whose name cannot be a line of a label file.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
@@ -128,6 +128,9 @@ def list_photos(root: str | Path) -> Layout:
             findings += new_findings
     if not classes:
         raise UserError(f"{root} holds no folder of a class: expected {root}/CLASS/*.jpg or {root}/train/CLASS/*.jpg")
+    for name in classes:
+        if not name.isprintable() or name != name.strip():
+            raise UserError(f"the class folder {name!r} in {root} cannot be a label: rename it without such spaces")
     splits = tuple(split for split in ("train", "val", "test") if split in by_split.values())
     return Layout(
         tuple(sorted(classes, key=natural_key)),
