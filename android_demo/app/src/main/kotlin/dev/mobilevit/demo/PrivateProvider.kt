@@ -1,0 +1,23 @@
+package dev.mobilevit.demo
+
+import android.content.ContentProvider
+import android.content.ContentValues
+import android.database.Cursor
+import android.net.Uri
+
+/** A ContentProvider without tables: what a provider must have, answering nothing. */
+abstract class PrivateProvider : ContentProvider() {
+    override fun onCreate(): Boolean = true
+
+    override fun getType(uri: Uri): String? = null
+
+    override fun query(
+        uri: Uri, projection: Array<String>?, selection: String?, arguments: Array<String>?, order: String?,
+    ): Cursor? = null
+
+    override fun insert(uri: Uri, values: ContentValues?): Uri? = null
+
+    override fun update(uri: Uri, values: ContentValues?, selection: String?, arguments: Array<String>?): Int = 0
+
+    override fun delete(uri: Uri, selection: String?, arguments: Array<String>?): Int = 0
+}

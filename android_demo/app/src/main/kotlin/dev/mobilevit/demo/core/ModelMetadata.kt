@@ -1,0 +1,60 @@
+package dev.mobilevit.demo.core
+
+import java.nio.ByteBuffer
+import org.json.JSONException
+import org.json.JSONObject
+
+/**
+ * What a model file says of itself; the only source of everything the app knows about a model.
+ *
+ * @property labels class names in the order of the output.
+ * @property name shown to people.
+ * @property unsureBelow top score below which the answer is "unsure", in [0, 1].
+ * @property license of the weights.
+ */
+class ModelMetadata(
+    val labels: List<String>,
+    val spec: ImageSpec,
+    val name: String,
+    val unsureBelow: Double,
+    val license: String,
+) {
+    companion object {
+        const val LABELS_FILE = "labels.txt"
+        const val SPEC_FILE = "image_spec.json"
+        const val INFO_FILE = "model_info.json"
+
+        /** The schema of [INFO_FILE] that this reader knows; a newer one is refused. */
+        const val INFO_SCHEMA_VERSION = 1
+        private val MAGIC = "TFL3".toByteArray()
+        private const val MAGIC_OFFSET = 4
+
+        /**
+         * Reads labels, ImageSpec and model info from a .tflite's bytes. Nothing of the model itself is run.
+         *
+         * @throws DemoException NOT_A_MODEL, NO_METADATA, BAD_METADATA or NEWER_MODEL.
+         */
+        fun read(model: ByteBuffer): ModelMetadata {
+            val isModel = model.limit() >= MAGIC_OFFSET + MAGIC.size &&
+                MAGIC.indices.all { model.get(MAGIC_OFFSET + it) == MAGIC[it] }
+            if (!isModel) throw DemoException(Problem.NOT_A_MODEL)
+            val files = ModelArchive.read(model)
+            val (labels, spec, info) = listOf(LABELS_FILE, SPEC_FILE, INFO_FILE).map { name ->
+                String(files[name] ?: throw DemoException(Problem.NO_METADATA), Charsets.UTF_8)
+            }
+            try {
+                val json = JSONObject(info)
+                if (json.getInt("schema_version") > INFO_SCHEMA_VERSION) throw DemoException(Problem.NEWER_MODEL)
+                return ModelMetadata(
+                    labels.removeSuffix("\n").split("\n"),
+                    ImageSpec.fromJson(spec),
+                    json.getString("name"),
+                    json.getDouble("unsure_below"),
+                    json.getString("license"),
+                )
+            } catch (error: JSONException) {
+                throw DemoException(Problem.BAD_METADATA, error)
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+package dev.mobilevit.demo.core
+
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+
+/**
+ * What the container of a photo says, and Android's decoder does not: the EXIF orientation, and whether the file is
+ * whole (the decoder fills what is missing with grey and says nothing).
+ *
+ * @property isJpeg decoded subsampled by libjpeg's scaled DCT, as on the desktop.
+ * @property orientation EXIF's 1 to 8. HEIC and AVIF are 1: their decoder turns them itself.
+ * @property isComplete false where a JPEG, PNG or WebP ends too early.
+ */
+class PhotoHeader private constructor(val isJpeg: Boolean, val orientation: Int, val isComplete: Boolean) {
+    companion object {
+        private const val UPRIGHT = 1
+        private const val ORIENTATION_TAG = 0x0112
+        private const val PNG_SIGNATURE = 0x89504E470D0A1A0AuL
+        private val EXIF = "Exif\u0000\u0000".toByteArray(Charsets.ISO_8859_1)
+
+        /** Reads the header of any file; one that is no known picture is upright and complete. */
+        fun read(photo: ByteBuffer): PhotoHeader {
+            val data = photo.duplicate().order(ByteOrder.BIG_ENDIAN)
+            return when {
+                data.limit() < 12 -> PhotoHeader(isJpeg = false, UPRIGHT, isComplete = true)
+                data.getShort(0) == 0xFFD8.toShort() -> readJpeg(data)
+                data.getLong(0).toULong() == PNG_SIGNATURE -> readPng(data)
+                data.text(0) == "RIFF" && data.text(8) == "WEBP" -> readWebp(data)
+                else -> PhotoHeader(isJpeg = false, UPRIGHT, isComplete = true)
+            }
+        }
+
+        /** Walks the markers; after a start of scan, the coded data up to the next marker. */
+        private fun readJpeg(data: ByteBuffer): PhotoHeader {
+            var orientation: Int? = null
+            var at = 2
+            while (at + 2 <= data.limit()) {
+                val marker = data.byte(at + 1)
+                if (data.byte(at) != 0xFF || marker == 0xFF || marker == 0 || marker in 0xD0..0xD7 || marker == 1) {
+                    at++ // coded data, a restart, or fill bytes
+                    continue
+                }
+                if (marker == 0xD9) return PhotoHeader(isJpeg = true, orientation ?: UPRIGHT, isComplete = true)
+                if (at + 4 > data.limit()) break
+                val length = data.getShort(at + 2).toInt() and 0xFFFF
+                if (marker == 0xE1 && orientation == null && data.startsWith(EXIF, at + 4)) {
+                    orientation = tiffOrientation(data, at + 4 + EXIF.size)
+                }
+                at += 2 + length
+            }
+            return PhotoHeader(isJpeg = true, orientation ?: UPRIGHT, isComplete = false)
+        }
+
+        private fun readPng(data: ByteBuffer): PhotoHeader {
+            var orientation = UPRIGHT
+            var at = 8
+            while (at + 12 <= data.limit()) {
+                val name = data.text(at + 4)
+                if (name == "IEND") return PhotoHeader(isJpeg = false, orientation, isComplete = true)
+                if (name == "eXIf") orientation = tiffOrientation(data, at + 8) ?: orientation
+                val length = data.getInt(at)
+                if (length < 0 || length > data.limit() - at - 12) break
+                at += 12 + length
+            }
+            return PhotoHeader(isJpeg = false, orientation, isComplete = false)
+        }
+
+        private fun readWebp(data: ByteBuffer): PhotoHeader {
+            data.order(ByteOrder.LITTLE_ENDIAN)
+            val end = data.getInt(4).toLong() + 8
+            var orientation = UPRIGHT
+            var at = 12L
+            while (at + 8 <= minOf(end, data.limit().toLong())) {
+                val name = data.text(at.toInt())
+                if (name == "EXIF") {
+                    val start = at.toInt() + 8
+                    val skip = if (data.startsWith(EXIF, start)) EXIF.size else 0
+                    orientation = tiffOrientation(data, start + skip) ?: orientation
+                }
+                val length = data.getInt(at.toInt() + 4).toLong() and 0xFFFFFFFFL
+                at += 8 + length + length % 2
+            }
+            return PhotoHeader(isJpeg = false, orientation, end <= data.limit())
+        }
+
+        /** Tag 0x0112 of the first directory of a TIFF block; null where there is none that makes sense. */
+        private fun tiffOrientation(data: ByteBuffer, start: Int): Int? {
+            val tiff = data.duplicate()
+            try {
+                tiff.order(if (data.byte(start) == 'I'.code) ByteOrder.LITTLE_ENDIAN else ByteOrder.BIG_ENDIAN)
+                val directory = start + tiff.getInt(start + 4)
+                repeat(tiff.getShort(directory).toInt() and 0xFFFF) {
+                    val entry = directory + 2 + 12 * it
+                    if ((tiff.getShort(entry).toInt() and 0xFFFF) == ORIENTATION_TAG) {
+                        return tiff.getShort(entry + 8).toInt().takeIf { value -> value in 1..8 }
+                    }
+                }
+            } catch (_: IndexOutOfBoundsException) { // a damaged block is no orientation, as everywhere
+            }
+            return null
+        }
+
+        private fun ByteBuffer.byte(index: Int): Int = get(index).toInt() and 0xFF
+
+        private fun ByteBuffer.text(index: Int): String = String(CharArray(4) { byte(index + it).toChar() })
+
+        private fun ByteBuffer.startsWith(prefix: ByteArray, index: Int): Boolean =
+            index + prefix.size <= limit() && prefix.indices.all { get(index + it) == prefix[it] }
+    }
+}
