@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from mobilevit_tf.image_spec import ImageSpec
 
 LABELS_FILE, SPEC_FILE, INFO_FILE = "labels.txt", "image_spec.json", "model_info.json"
 INFO_SCHEMA_VERSION = 1
+MAX_PART_BYTES = 2**22  # of labels or JSON; a stranger's file may claim gigabytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,18 +52,34 @@ class ModelInfo:
     unsure_below: float = 0.0
     schema_version: int = INFO_SCHEMA_VERSION
 
+    def __post_init__(self) -> None:
+        numbers = (self.temperature, self.unsure_below)
+        texts = (self.name, self.variant, self.mode, self.version, self.license, self.run_id)
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(n, int | float) for n in numbers):
+            raise TypeError("a value of the wrong type")
+
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Answer for one photo: scores [N] in [0, 1] by class, the pixels the model saw, times in milliseconds."""
+    """Answer for one photo: scores [N] in [0, 1] by class, the pixels the model saw, times in milliseconds.
+
+    `photo_size` is (height, width) of the decoded photo, upright, before crop and resize.
+    """
 
     scores: np.ndarray
     pixels: np.ndarray
+    photo_size: tuple[int, int]
     preprocess_ms: float
     inference_ms: float
+
+
+def _read_part(archive: zipfile.ZipFile, part: str) -> str:
+    if archive.getinfo(part).file_size > MAX_PART_BYTES:
+        raise ValueError(f"{part} is too large")
+    return archive.read(part).decode()
 
 
 def read_metadata(data: bytes, name: str) -> tuple[tuple[str, ...], ImageSpec, ModelInfo]:
@@ -72,13 +90,13 @@ def read_metadata(data: bytes, name: str) -> tuple[tuple[str, ...], ImageSpec, M
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            labels, spec, info = (archive.read(part).decode() for part in (LABELS_FILE, SPEC_FILE, INFO_FILE))
+            labels, spec, info = (_read_part(archive, part) for part in (LABELS_FILE, SPEC_FILE, INFO_FILE))
             values = json.loads(info)
             known = {field.name for field in dataclasses.fields(ModelInfo)}
             if values["schema_version"] > INFO_SCHEMA_VERSION:
                 raise UserError(f"{name}: its metadata is newer than this reader: update the project")
             details = ModelInfo(**{key: value for key, value in values.items() if key in known})
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, OSError, EOFError, RuntimeError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(
@@ -148,11 +166,12 @@ class TFLiteModel:
     def classify(self, data: bytes, protocol: str = "crop") -> Prediction:
         """Photo bytes -> Prediction. Raises BadImage for bytes that are no usable picture."""
         start = time.perf_counter()
-        image = pixels.model_input(data, self.spec, protocol)
+        photo = pixels.decode_image(data)
+        image = pixels.resize(photo, self.spec, protocol)
         middle = time.perf_counter()
         scores = self.scores(image)
         end = time.perf_counter()
-        return Prediction(scores, image, (middle - start) * 1e3, (end - middle) * 1e3)
+        return Prediction(scores, image, (photo.height, photo.width), (middle - start) * 1e3, (end - middle) * 1e3)
 
 
 def probe(path: str | Path, timeout_s: float = 60.0) -> None:
@@ -174,7 +193,12 @@ def probe(path: str | Path, timeout_s: float = 60.0) -> None:
 
 def _probe_child() -> None:
     model = TFLiteModel(sys.argv[1])
-    model.scores(np.zeros((*model.spec.size, 3), np.uint8))
+    black = np.zeros((*model.spec.size, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, black.shape, np.uint8)
+    for image in (black, noise):
+        scores = model.scores(image)
+        if not (np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1.001):
+            raise UserError(f"{model.path} gives numbers that are no scores: it is damaged, export it again")
 
 
 if __name__ == "__main__":

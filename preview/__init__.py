@@ -1,0 +1,1 @@
+"""The desktop preview: a page on loopback that runs exported .tflite files. No TensorFlow in here."""

@@ -1,0 +1,116 @@
+"""What the models say: of one photo, of one photo by several models. Plain data, no page."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+from preview.models import OpenModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """A model's answer for one photo.
+
+    Attributes:
+      model: title and key of the model.
+      labels, scores: every class with its score in [0, 1], best first; ties keep the file's order.
+      unsure: the best score is below the file's own threshold.
+      pixels: uint8 [height, width, 3] in RGB, exactly what the model saw.
+      protocol: "crop" (the training protocol) or "stretch" (the phone's view).
+      protocols_differ: the two protocols show the model different pixels of this photo.
+      preprocess_ms, inference_ms: of this one run.
+    """
+
+    model: tuple[str, str]
+    labels: tuple[str, ...]
+    scores: np.ndarray
+    unsure: bool
+    pixels: np.ndarray
+    protocol: str
+    protocols_differ: bool
+    preprocess_ms: float
+    inference_ms: float
+
+    def to_json(self) -> dict[str, object]:
+        """For scripts: scores are the float32 values, widened without loss."""
+        return {
+            "label": self.labels[0],
+            "unsure": self.unsure,
+            "confidences": [
+                {"label": label, "confidence": float(score)}
+                for label, score in zip(self.labels, self.scores, strict=True)
+            ],
+            "model": self.model[0],
+            "protocol": self.protocol,
+            "preprocess_ms": self.preprocess_ms,
+            "inference_ms": self.inference_ms,
+        }
+
+
+def classify(model: OpenModel, data: bytes, protocol: str) -> Answer:
+    """Photo bytes -> Answer. Raises BadImage for bytes that are no usable picture."""
+    with model.borrow() as interpreter:
+        prediction = interpreter.classify(data, protocol)
+    order = np.argsort(-prediction.scores, kind="stable")
+    height, width = prediction.photo_size
+    rgb = prediction.pixels if model.spec.color_order == "RGB" else prediction.pixels[..., ::-1]
+    return Answer(
+        model=(model.title, model.key),
+        labels=tuple(model.labels[index] for index in order),
+        scores=prediction.scores[order],
+        unsure=bool(prediction.scores[order[0]] < model.info.unsure_below),
+        pixels=rgb,
+        protocol=protocol,
+        protocols_differ=model.spec.crop_box(height, width) != (0, 0, width, height),
+        preprocess_ms=prediction.preprocess_ms,
+        inference_ms=prediction.inference_ms,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Several models on one photo: the first is the reference.
+
+    Attributes:
+      answers: one per model.
+      agree: every best label is the reference's.
+      largest_difference: per model, the largest |score - reference score| over the classes both know; None without.
+    """
+
+    answers: tuple[Answer, ...]
+    agree: bool
+    largest_difference: tuple[float | None, ...]
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "agree": self.agree,
+            "answers": [
+                {**answer.to_json(), "largest_difference": difference}
+                for answer, difference in zip(self.answers, self.largest_difference, strict=True)
+            ],
+        }
+
+
+def compare(models: Sequence[OpenModel], data: bytes, protocol: str, runs: int = 5) -> Comparison:
+    """One photo through each model, one model after the other; its inference time is the median of `runs`."""
+    answers = []
+    for model in models:
+        first, *more = [classify(model, data, protocol) for _ in range(runs)]
+        median = statistics.median(answer.inference_ms for answer in (first, *more))
+        answers.append(dataclasses.replace(first, inference_ms=median))
+    reference = answers[0]
+    return Comparison(
+        answers=tuple(answers),
+        agree=all(answer.labels[0] == reference.labels[0] for answer in answers),
+        largest_difference=tuple(_largest_difference(reference, answer) for answer in answers),
+    )
+
+
+def _largest_difference(reference: Answer, answer: Answer) -> float | None:
+    mine, theirs = (dict(zip(a.labels, a.scores, strict=True)) for a in (answer, reference))
+    common = mine.keys() & theirs.keys()
+    return max(abs(float(mine[label]) - float(theirs[label])) for label in common) if common else None
