@@ -18,7 +18,7 @@ from typing import NoReturn
 import numpy as np
 
 import mobilevit_tf
-from mobilevit_tf import files, imagenet, model_file, weight_files
+from mobilevit_tf import files, imagenet, model_file, run_dir, weight_files
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.image_spec import COLOR_ORDERS, ImageSpec
@@ -35,10 +35,7 @@ SPECS = {
     "huggingface": ImageSpec(256, 256, "bilinear", 256 / 288, "BGR"),
     "apple": ImageSpec(256, 256, "bilinear", 256 / 288, "BGR"),
 }
-LICENSE = (
-    "Apple's, in the file LICENSE of github.com/apple/ml-cvnets"  # all three publish the weights that Apple trained
-)
-CONFIG_NAME = "config.json"
+LICENSE = "Apple's: the file LICENSE of github.com/apple/ml-cvnets"  # all three publish weights that Apple trained
 _CLASSIFIER = ("classifier/bias", "classifier/kernel")
 _INIT_STDDEV = 0.02  # truncated normal, as Apple initialises dense layers
 
@@ -165,7 +162,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--color_order", choices=COLOR_ORDERS, help="what the file's weights expect; default: as published"
     )
-    parser.add_argument("--labels", help="text file with one class name a line: a new classifier for these classes")
+    parser.add_argument(
+        "--labels", help="text file, one class name a line: a new classifier if the file has another number"
+    )
     parser.add_argument(
         "--num_classes", type=int, help="a new classifier for so many classes, named class 0, class 1..."
     )
@@ -205,7 +204,11 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
         model = dataclasses.replace(model, spec=dataclasses.replace(model.spec, color_order=flags.color_order))
     if flags.rgb:
         model = in_order(model, "RGB")
-    model, left_out = reheaded(model, _new_labels(flags, model))
+    labels, left_out = _new_labels(flags, model), ()
+    if len(labels) == model.config.num_classes:
+        model = dataclasses.replace(model, labels=labels)  # names for the classifier that the file holds
+    else:
+        model, left_out = reheaded(model, labels)
     spec = model.spec
     print(f"{NAMINGS[published.publisher].title}'s MobileViT-{model.config.variant.upper()} from {source.name}"
           + (f" ({published.origin})" if published.origin else ""))  # fmt: skip
@@ -220,7 +223,7 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
         "publisher": published.publisher, "source": source.name, "source_sha256": files.sha256(source),
         "origin": published.origin, "left_out": left_out, "license": LICENSE, "version": mobilevit_tf.__version__,
     }  # fmt: skip
-    files.write_json(output / CONFIG_NAME, details)
+    files.write_json(output / run_dir.CONFIG, details)
     print(f"wrote {model_file.save(output, model)}")
     return model
 
@@ -228,7 +231,7 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
 def _is_ours(output: Path) -> bool:
     """True where the run directory was made by this command, which may make it again."""
     try:
-        return "publisher" in json.loads((output / CONFIG_NAME).read_text())
+        return "publisher" in json.loads((output / run_dir.CONFIG).read_text())
     except (OSError, ValueError):
         return False
 

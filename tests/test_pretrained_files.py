@@ -126,7 +126,7 @@ def test_a_pickle_that_calls_the_system_is_refused_and_calls_nothing(read, state
     marker = tmp_path / "owned"
     call = pickle.dumps(Malicious(marker), 2)[2:-1]
     message = refused(read, write(state | {"stem.bn.bias": call}))
-    assert "system, which is neither a tensor nor a plain container" in message
+    assert "system', which is neither a tensor nor a plain container" in message
     assert not marker.exists()
 
 
