@@ -50,12 +50,12 @@ class DigitsSource(Source):
         yield from self._examples[split][:limit]
 
     def records(
-        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1)
+        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1), start: int = 0
     ) -> tf.data.Dataset:
         from mobilevit_tf import tf_setup  # noqa: F401, I001
         import tensorflow as tf
 
-        chosen = [self._examples[split][index] for index in record_order(self.size(split), shuffle_seed, shard)]
+        chosen = [self._examples[split][index] for index in record_order(self.size(split), shuffle_seed, shard, start)]
         return tf.data.Dataset.from_tensor_slices(
             {
                 "id": tf.constant([example.id for example in chosen], tf.string),

@@ -57,12 +57,12 @@ class FolderSource(Source):
             yield Example(photo.path, data, self._class_index[photo.class_name])
 
     def records(
-        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1)
+        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1), start: int = 0
     ) -> tf.data.Dataset:
         from mobilevit_tf import tf_setup  # noqa: F401, I001
         import tensorflow as tf
 
-        order = record_order(self.size(split), shuffle_seed, shard)
+        order = record_order(self.size(split), shuffle_seed, shard, start)
         paths = [os.fsencode(self._photos[split][index].path) for index in order]
         root = os.fsencode(os.path.join(self.report.root, ""))  # noqa: PTH118 - the trailing separator is wanted
         labels = self.labels(split)[order]

@@ -52,15 +52,16 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def records(
-        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1)
+        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1), start: int = 0
     ) -> tf.data.Dataset:
-        """One pass over a split, undecoded, so that `.skip(n)` is cheap.
+        """One pass over a split, undecoded.
 
         Args:
           split: one of `splits`.
           shuffle_seed: the order is a pure function of it; None is the order of `examples`.
           shard: (index, count). The shards of one count do not overlap and together are the split; their sizes
             differ by one at most.
+          start: how many records of the shard to pass over; unlike `.skip` it opens no photo of a folder.
 
         Returns:
           Dicts of scalars {"id": string, "image": string (the file's bytes), "label": int64}.
@@ -81,13 +82,13 @@ class Source(abc.ABC):
             raise UserError(f"{self.name} has no split {split!r}: it has {', '.join(self.splits)}")
 
 
-def record_order(size: int, shuffle_seed: int | None, shard: tuple[int, int]) -> np.ndarray:
-    """int64 indices of one shard of a split that can be addressed by index."""
+def record_order(size: int, shuffle_seed: int | None, shard: tuple[int, int], start: int) -> np.ndarray:
+    """int64 indices of one shard, from its `start`-th on, of a split that can be addressed by index."""
     index, count = shard
     if not 0 <= index < count:
         raise ValueError(f"shard {shard}, expected (index, count) with 0 <= index < count")
     order = np.arange(size) if shuffle_seed is None else np.random.default_rng(shuffle_seed).permutation(size)
-    return order[index::count]
+    return order[index::count][start:]
 
 
 def hash_order(keys: Sequence[str], seed: int) -> list[str]:
