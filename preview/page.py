@@ -29,14 +29,18 @@ def theme() -> gr.themes.Base:
     )
     return soft.set(  # the hue's stock shades are too pale to be read on and against
         block_label_background_fill="*background_fill_primary",
+        block_label_background_fill_dark="*background_fill_secondary",
         block_label_text_color="*body_text_color_subdued",
         block_title_background_fill="transparent",
+        block_title_background_fill_dark="transparent",
         block_title_text_color="*body_text_color_subdued",
         block_title_padding="0",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover_dark="*primary_600",
+        checkbox_label_background_fill_dark="*neutral_700",
+        checkbox_label_background_fill_hover_dark="*neutral_600",
         checkbox_label_background_fill_selected="*primary_700",
         checkbox_label_background_fill_selected_dark="*primary_700",
         checkbox_background_color_selected="*primary_900",

@@ -57,6 +57,7 @@ def add(store: ModelStore, chosen: gr.Dropdown, workers: int) -> None:
         visible=False,
         max_height=420,
         wrap=True,
+        column_widths=["32%", "15%", "15%", "10%", "28%"],
         label="Photos",
         elem_id="folder-table",
     )

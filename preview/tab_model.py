@@ -67,7 +67,9 @@ def add(store: ModelStore, chosen: gr.Dropdown, page: gr.Blocks) -> None:
     """Builds the tab."""
     details = gr.HTML(elem_id="model-facts")
     download = gr.DownloadButton("Download this file", elem_id="model-download")
-    commands = gr.Code(label="Onto a phone", language="shell", interactive=False, elem_id="model-commands")
+    commands = gr.Code(
+        label="Onto a phone", language="shell", interactive=False, wrap_lines=True, elem_id="model-commands"
+    )
 
     def show_model(key: str) -> tuple[object, ...]:
         return _show(store, key)

@@ -15,6 +15,7 @@ import gradio as gr
 from mobilevit_tf.errors import BadImage, UserError
 from preview import settings
 
+
 class _AsSent:
     shown_as = ""  # the Gradio component whose looks it has
 
@@ -27,6 +28,7 @@ class _AsSent:
         if str(url_or_file_path).lower().startswith(("http:", "https:", "ftp:")):
             raise gr.Error("a web address is not fetched: send the file itself", print_exception=False)
         return await super().async_move_resource_to_block_cache(url_or_file_path)
+
 
 def _uploaded(payload: Any) -> Path:
     path = Path(payload.path or "").resolve()
@@ -49,6 +51,7 @@ class Photo(_AsSent, gr.Image):
         from gradio.components import Timer
         from gradio.components.base import Component
 
+
 class Files(_AsSent, gr.File):
     """One file or many; functions get a list of Paths."""
 
@@ -64,6 +67,7 @@ class Files(_AsSent, gr.File):
         from gradio.components import Timer
         from gradio.components.base import Component
 
+
 class ModelButton(_AsSent, gr.UploadButton):
     """A button that opens one file; functions get its Path, or None."""
 
@@ -76,6 +80,7 @@ class ModelButton(_AsSent, gr.UploadButton):
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
+
 
 def read_photo(path: Path | None) -> bytes:
     """The bytes of an uploaded photo.
