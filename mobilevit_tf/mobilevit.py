@@ -17,7 +17,7 @@ from mobilevit_tf.variants import VARIANTS, Stage, get_variant
 
 
 class _Builder:
-    """Adds named layers to a Functional graph; `folded` leaves out BatchNorm and gives its convolutions a bias."""
+    """Adds named layers to a Functional graph; `folded` leaves out what folding moves into the convolutions."""
 
     def __init__(self, config: ModelConfig, height: int | None, width: int | None, folded: bool):
         self.config, self.variant = config, get_variant(config.variant)
@@ -62,6 +62,9 @@ class _Builder:
         return layers.Swish(name=f"{name}_swish")(x) if act else x
 
     def layer_norm(self, x, name: str):
+        """LayerNorm; in the folded graph its scale, shift and centring are in the convolutions around it."""
+        if self.folded:
+            return layers.RootMeanSquareNorm(name=name)(x)
         return keras_layers.LayerNormalization(epsilon=layers.LAYER_NORM_EPSILON, name=name)(x)
 
     def dropout(self, x, name: str):
@@ -117,6 +120,17 @@ class _Builder:
         y = keras_layers.Concatenate(name=f"{name}_concat")([x, y])
         return self.conv(y, stage.channels, f"{name}_fusion", kernel=3)
 
+    def classifier(self, x):
+        """Pooled features -> logits [B, num_classes]; a 1x1 convolution in the folded graph, as every dense layer."""
+        if self.folded:
+            x = self.dense(x, self.config.num_classes, "classifier")  # [B, 1, 1, head] -> [B, 1, 1, N]
+            return keras_layers.Flatten(name="logits")(x)
+        if self.classifier_dropout_rate:
+            x = layers.StatelessDropout(self.classifier_dropout_rate, name="classifier_dropout")(x)
+        return keras_layers.Dense(
+            self.config.num_classes, kernel_initializer=layers.linear(), dtype="float32", name="classifier"
+        )(x)
+
     def build(self, batch_size: int | None) -> tf_keras.Model:
         variant = self.variant
         image = keras_layers.Input((self.height, self.width, 3), batch_size, name="image")
@@ -128,12 +142,8 @@ class _Builder:
             x = self.inverted_residual(x, stage.channels, f"layer{number}_mv2", stride=2)
             x = self.mobilevit_block(x, stage, patch_size, f"layer{number}_vit")
         x = self.conv(x, variant.head, "head")
-        x = keras_layers.GlobalAveragePooling2D(name="pool")(x)
-        if self.classifier_dropout_rate:
-            x = layers.StatelessDropout(self.classifier_dropout_rate, name="classifier_dropout")(x)
-        logits = keras_layers.Dense(
-            self.config.num_classes, kernel_initializer=layers.linear(), dtype="float32", name="classifier"
-        )(x)
+        x = keras_layers.GlobalAveragePooling2D(keepdims=self.folded, name="pool")(x)
+        logits = self.classifier(x)
         return tf_keras.Model(image, logits, name=f"mobilevit_{self.config.variant}")
 
 
@@ -152,7 +162,8 @@ def build(
       height, width: input size in pixels; None builds one graph for any size. A feature map that does not divide
         into patches is resized bilinearly inside the block, as the paper's code does (224: 7x7 -> 8x8 -> 7x7).
       batch_size: B, None for any.
-      folded: without BatchNorm and dropout, each convolution with a bias instead: what is quantised and exported.
+      folded: what is quantised and exported, with the weights of `quantize.fold.fold`: no BatchNorm and no dropout,
+        each convolution with a bias instead, RootMeanSquareNorm for LayerNorm.
     """
     return _Builder(config, height, width, folded).build(batch_size)
 

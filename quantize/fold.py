@@ -1,0 +1,82 @@
+"""From trained weights to the weights of the folded graph that is quantised and exported; exact, no TensorFlow.
+
+Three identities of the trained network, applied by weight name:
+1. BatchNorm is a scale and a shift a channel: both go into the convolution before it.
+2. LayerNorm's gamma and beta are a scale and a shift a channel: both go into the 1x1 convolutions that read it.
+3. LayerNorm does not see a constant added to all channels of a token. Everything that writes to the residual stream
+   (the projection, attention's and the feed-forward network's last 1x1 convolution) is made to write tokens of mean
+   zero, after which LayerNorm is `layers.RootMeanSquareNorm`: one pass less over the tokens, and no subtraction whose
+   operands were both rounded to 8 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mobilevit_tf.errors import UserError
+
+BATCH_NORM_EPSILON = 1e-5
+_NORM_READERS = {
+    "norm1": ("attention_query", "attention_key", "attention_value"),
+    "norm2": ("ffn1",),
+    "norm": ("output_conv",),
+}
+_RESIDUAL_WRITERS = ("_vit_projection_conv", "_attention_output", "_ffn2")
+
+
+def fold(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights of `mobilevit.build(..., folded=True)` from those of the trained model.
+
+    Args:
+      weights: float32 arrays by name, as `weights.to_dict` gives them and a model file holds them.
+
+    Raises:
+      UserError: where a BatchNorm has no convolution before it: the weights belong to another architecture.
+    """
+    folded = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+    for name in [name for name in weights if name.endswith("_bn/gamma")]:
+        _fold_batch_norm(folded, name.removesuffix("_bn/gamma"))
+    for name in [name for name in weights if name.endswith("/gamma") and name in folded]:
+        _fold_layer_norm(folded, name.removesuffix("/gamma"))
+    for layer in {name.split("/")[0] for name in folded}:
+        if layer.endswith(_RESIDUAL_WRITERS):
+            _center(folded, layer)
+    folded["classifier/kernel"] = folded["classifier/kernel"][np.newaxis, np.newaxis]  # dense as 1x1 convolution
+    return {name: value.astype(np.float32) for name, value in folded.items()}
+
+
+def _fold_batch_norm(folded: dict[str, np.ndarray], name: str) -> None:
+    """y = gamma * (conv(x) - mean) / sqrt(variance + eps) + beta, as one convolution with a bias."""
+    gamma, beta, mean, variance = (
+        folded.pop(f"{name}_bn/{part}") for part in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
+    scale = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
+    if f"{name}_conv/kernel" in folded:
+        folded[f"{name}_conv/kernel"] *= scale  # [h, w, in, out]
+    elif f"{name}_conv/depthwise_kernel" in folded:
+        folded[f"{name}_conv/depthwise_kernel"] *= scale[:, np.newaxis]  # [h, w, channels, 1]
+    else:
+        raise UserError(
+            f"weight {name}_bn/gamma: no convolution {name}_conv before it: not a MobileViT of this project"
+        )
+    folded[f"{name}_conv/bias"] = beta - mean * scale
+
+
+def _fold_layer_norm(folded: dict[str, np.ndarray], name: str) -> None:
+    """Readers of gamma * n + beta become readers of n."""
+    gamma, beta = folded.pop(f"{name}/gamma"), folded.pop(f"{name}/beta")
+    block, _, kind = name.rpartition("_")
+    for reader in _NORM_READERS[kind]:
+        kernel = folded[f"{block}_{reader}/kernel"]  # [1, 1, in, out]
+        folded[f"{block}_{reader}/bias"] = folded[f"{block}_{reader}/bias"] + beta @ kernel[0, 0]
+        folded[f"{block}_{reader}/kernel"] = kernel * gamma[:, np.newaxis]
+
+
+def _center(folded: dict[str, np.ndarray], layer: str) -> None:
+    """Takes the mean over the output channels out of a 1x1 convolution."""
+    for part in ("kernel", "bias"):
+        if f"{layer}/{part}" in folded:
+            value = folded[f"{layer}/{part}"]
+            folded[f"{layer}/{part}"] = value - value.mean(-1, keepdims=True)

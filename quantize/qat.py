@@ -1,0 +1,218 @@
+"""The folded graph with fake quantisation: TFMOT's wrappers with this project's own QuantizeConfigs.
+
+What the configs decide, layer by layer, so that the converted file is one XNNPACK partition:
+- Convolutions (dense layers are 1x1 convolutions): 8-bit weights a channel, 8-bit outputs.
+- Swish: its sigmoid has TFLite's fixed LOGISTIC range, its product a range of its own.
+- Keys and values: zero point 0, because the kernel takes no other second operand of a product.
+- Attention's weights: the fixed range [0, 1). The softmax before them, and the norms, stay float between
+  8-bit tensors: XNNPACK has no 8-bit kernel for them, and its float ones are fast.
+- Padding, resizes, reshapes and transposes: no range of their own, they carry their input's.
+"""
+
+from __future__ import annotations
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from tensorflow_model_optimization.python.core.quantization.keras import (
+    quantize,
+    quantize_config,
+    quantize_layout_transform,
+    quantize_registry,
+    quantize_scheme,
+    quantize_wrapper,
+    quantizers,
+)
+
+from mobilevit_tf import layers
+
+UNIT_RANGE = (0.0, 255 / 256)  # TFLite's fixed output range of LOGISTIC and SOFTMAX: scale 1/256, zero point -128
+_CARRIES_ITS_INPUT = (
+    tf_keras.layers.InputLayer,
+    tf_keras.layers.ZeroPadding2D,
+    tf_keras.layers.Flatten,
+    layers.SplitPatches,
+    layers.MergePatches,
+    layers.ResizeToMultiple,
+    layers.ResizeLike,
+)
+
+
+class ChannelQuantizer(quantizers.LastValueQuantizer):
+    """Symmetric 8-bit weights, one range a channel; `axis` is the channel's axis of the kernel."""
+
+    def __init__(self, axis: int):
+        super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
+        self.axis = axis
+
+    def build(self, tensor_shape, name, layer):
+        return self._add_range_weights(layer, name, True, tensor_shape[self.axis : self.axis + 1])
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        # [h, w, channels, 1] -> [h, w, 1, channels], the only place where the op looks for channels
+        last = tf.reshape(inputs, (*inputs.shape[:2], -1, inputs.shape[self.axis])) if self.axis == 2 else inputs
+        return tf.reshape(super().__call__(last, training, weights, **kwargs), inputs.shape)
+
+    def get_config(self):
+        return {"axis": self.axis}
+
+
+class RangeQuantizer(quantizers.MovingAverageQuantizer):
+    """8-bit activations in one range, set by calibration; `frozen` keeps it during fine-tuning.
+
+    A symmetric range is [-128/127 m, m]: its zero point is exactly 0.
+    """
+
+    def __init__(self, symmetric: bool, frozen: bool):
+        super().__init__(num_bits=8, per_axis=False, symmetric=symmetric, narrow_range=False)
+        self.frozen = frozen
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        return super().__call__(inputs, training and not self.frozen, weights, **kwargs)
+
+    def get_config(self):
+        return {"symmetric": self.symmetric, "frozen": self.frozen}
+
+
+def _gate(inputs: tf.Tensor) -> tf.Tensor:
+    return tf.quantization.fake_quant_with_min_max_args(tf.sigmoid(inputs), *UNIT_RANGE)
+
+
+class LayerConfig(quantize_config.QuantizeConfig):
+    """How one layer is quantised.
+
+    Attributes:
+      symmetric: the output's zero point is 0.
+      frozen: fine-tuning does not move the output's range.
+    """
+
+    def __init__(self, symmetric: bool = False, frozen: bool = False):
+        self.symmetric, self.frozen = symmetric, frozen
+
+    def get_weights_and_quantizers(self, layer):
+        if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
+            return [(layer.depthwise_kernel, ChannelQuantizer(2))]
+        if isinstance(layer, tf_keras.layers.Conv2D):
+            return [(layer.kernel, ChannelQuantizer(3))]
+        return []
+
+    def set_quantize_weights(self, layer, quantize_weights):
+        if quantize_weights:
+            setattr(layer, "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel", quantize_weights[0])
+
+    def get_activations_and_quantizers(self, layer):
+        return []
+
+    def set_quantize_activations(self, layer, quantize_activations):
+        if isinstance(layer, layers.Swish):
+            layer.gate = _gate
+
+    def get_output_quantizers(self, layer):
+        return [RangeQuantizer(self.symmetric, self.frozen)]
+
+    def get_config(self):
+        return {"symmetric": self.symmetric, "frozen": self.frozen}
+
+
+class _NoRegistry(quantize_registry.QuantizeRegistry):
+    """Every layer says by itself how it is quantised."""
+
+    def supports(self, layer):
+        return False
+
+    def get_quantize_config(self, layer):
+        raise NotImplementedError(layer.name)
+
+
+class _NoLayout(quantize_layout_transform.QuantizeLayoutTransform):
+    def apply(self, model, layer_quantize_map):
+        return model, layer_quantize_map
+
+
+class _Scheme(quantize_scheme.QuantizeScheme):
+    def get_layout_transformer(self):
+        return _NoLayout()
+
+    def get_quantize_registry(self):
+        return _NoRegistry()
+
+
+_SCOPE = {cls.__name__: cls for cls in (ChannelQuantizer, RangeQuantizer, LayerConfig)}
+
+
+def quantized_layers(model: tf_keras.Model) -> list[str]:
+    """Names of the layers of a folded model whose output gets a range, in order."""
+    return [layer.name for layer in model.layers if not isinstance(layer, _CARRIES_ITS_INPUT)]
+
+
+def needs_zero_point_0(name: str) -> bool:
+    """Keys and values are the second operands of attention's products."""
+    return name.endswith(("_attention_key", "_attention_value"))
+
+
+def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, frozen: bool) -> tf_keras.Model:
+    """Wraps the layers of a folded float model for fake quantisation.
+
+    Args:
+      model: from `mobilevit.build(..., folded=True)`, with its weights; left as it is.
+      ranges: (lowest, highest) output by layer name, from `calibration`; softmax layers take UNIT_RANGE.
+      frozen: fine-tuning keeps these ranges instead of following them with a moving average.
+
+    Returns:
+      A Functional model of the same outputs but for 8-bit rounding, ready to be fine-tuned or converted.
+    """
+
+    def annotate(layer):
+        if isinstance(layer, _CARRIES_ITS_INPUT):
+            return layer
+        unit = isinstance(layer, layers.ScaledSoftmax)
+        return quantize.quantize_annotate_layer(layer, LayerConfig(needs_zero_point_0(layer.name), frozen or unit))
+
+    with tf_keras.utils.custom_object_scope(_SCOPE):
+        annotated = tf_keras.models.clone_model(model, clone_function=annotate)
+        annotated.set_weights(model.get_weights())
+        quantized = quantize.quantize_apply(annotated, _Scheme())
+    for wrapper in _wrappers(quantized):
+        unit = isinstance(wrapper.layer, layers.ScaledSoftmax)
+        low, high = UNIT_RANGE if unit else _range_with_zero(*ranges[wrapper.layer.name])
+        if needs_zero_point_0(wrapper.layer.name):
+            high = max(-low * 127 / 128, high)
+            low = -high * 128 / 127
+        wrapper._output_quantizer_vars["min_var"].assign(low)
+        wrapper._output_quantizer_vars["max_var"].assign(high)
+    set_weight_ranges(quantized)
+    return quantized
+
+
+def _range_with_zero(low: float, high: float) -> tuple[float, float]:
+    """TFLite wants 0 in every range; an output that is always 0 gets a range of some width."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    return (low, high) if high - low > 1e-6 else (-1e-6, 1e-6)
+
+
+def _wrappers(model: tf_keras.Model) -> list[quantize_wrapper.QuantizeWrapperV2]:
+    return [layer for layer in model.layers if isinstance(layer, quantize_wrapper.QuantizeWrapperV2)]
+
+
+def output_ranges(model: tf_keras.Model) -> dict[str, tuple[float, float]]:
+    """(lowest, highest) by layer name, as the quantised model holds them now."""
+    return {
+        wrapper.layer.name: tuple(float(wrapper._output_quantizer_vars[key]) for key in ("min_var", "max_var"))
+        for wrapper in _wrappers(model)
+    }
+
+
+def set_weight_ranges(model: tf_keras.Model) -> None:
+    """Fits the ranges of the weights to the weights, as a training step does."""
+    for wrapper in _wrappers(model):
+        for weight, quantizer, variables in wrapper._weight_vars:
+            axes = tuple(axis for axis in range(len(weight.shape)) if axis != quantizer.axis)
+            high = np.maximum(np.abs(weight.numpy()).max(axes), 1e-8)
+            variables["min_var"].assign(-high)
+            variables["max_var"].assign(high)
+
+
+def float_weights(model: tf_keras.Model) -> list[tf.Variable]:
+    """The trainable kernels and biases, without the ranges."""
+    return model.trainable_variables
