@@ -62,18 +62,21 @@ def _prepared_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
         builder = tfds.builder(config.data, data_dir=config.data_dir)
         builder.download_and_prepare()
     except Exception as error:  # TFDS raises whatever its downloads, checksums and generators raise
-        reason = str(error).strip().splitlines()
-        raise UserError(f"TFDS could not prepare {config.data!r}: {reason[0] if reason else error!r}") from error
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise UserError(f"TFDS could not prepare {config.data!r}: {reason}") from error
     return builder
 
 
 def _keys(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, str]:
-    """(image key, label key) of a classification data set."""
-    features, keys = builder.info.features, builder.info.supervised_keys
-    if keys and len(keys) == 2 and all(isinstance(key, str) for key in keys):
-        image, label = (dict(features.items()).get(key) for key in keys)
-        if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
-            return keys
+    """(image key, label key): the supervised pair, or where none is named the only image and the only class label."""
+    features = dict(builder.info.features.items())
+    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+    labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
+    supervised = builder.info.supervised_keys
+    if supervised and len(supervised) == 2 and supervised[0] in images and supervised[1] in labels:
+        return supervised
+    if len(images) == len(labels) == 1:
+        return images[0], labels[0]
     raise UserError(f"the TFDS data set {name!r} is not one of images with one class each")
 
 
@@ -149,7 +152,11 @@ class TfdsSource(Source):
             split=tfds.even_splits(self._expressions[split], count)[index],
             shuffle_files=shuffle_seed is not None,
             read_config=tfds.ReadConfig(
-                options=options, shuffle_seed=shuffle_seed, add_tfds_id=True, try_autocache=False
+                options=options,
+                shuffle_seed=shuffle_seed,
+                add_tfds_id=True,
+                try_autocache=False,
+                enable_ordering_guard=False,  # it refuses to shuffle a data set that was stored in order
             ),
             decoders=tfds.decode.PartialDecoding(
                 dict.fromkeys(keys, True), {key: tfds.decode.SkipDecoding() for key in keys & {self._image_key}}
