@@ -56,7 +56,10 @@ def build(store: ModelStore, workers: int) -> gr.Blocks:
         title="MobileViT preview", analytics_enabled=False, delete_cache=(600, settings.KEEP_UPLOADS_S)
     ) as page:
         with gr.Row(elem_id="pv-title"):
-            gr.HTML("<h1>MobileViT preview</h1><p>Exactly what the phone will say, from the exported file.</p>")
+            gr.HTML(
+                apply_default_css=False,
+                value="<h1>MobileViT preview</h1><p>Exactly what the phone will say, from the exported file.</p>",
+            )
             gr.Button("◐", elem_id="pv-theme", size="sm").click(None, js=SWITCH_THEME, api_visibility="private")
         choices = store.choices()
         with gr.Row(equal_height=True):
@@ -64,7 +67,7 @@ def build(store: ModelStore, workers: int) -> gr.Blocks:
                 choices, value=choices[0][1], label="Model", scale=4, min_width=240, elem_id="model-choice"
             )
             opened = ModelButton("Open a .tflite file", scale=1, min_width=160, elem_id="model-open", size="md")
-        message = gr.HTML("", elem_id="model-message", visible=False)
+        message = gr.HTML(apply_default_css=False, value="", elem_id="model-message", visible=False)
         with gr.Tab("Classify"):
             tab_classify.add(store, chosen, inference)
         with gr.Tab("Compare"):
@@ -120,7 +123,7 @@ def serve(page: gr.Blocks, port: int | None, share: bool) -> str:
             pwa=False,
             mcp_server=False,
             theme=theme(),
-            css=STYLE.read_text(),
+            head=f"<style>{STYLE.read_text()}</style>",  # Gradio's css= would rewrite the selectors
         )
     except OSError as error:
         if port is None:

@@ -54,8 +54,8 @@ def add(store: ModelStore, chosen: gr.Dropdown, inference: dict[str, object]) ->
             photo = photo_input("classify-photo")
             examples(photo)
         with gr.Column(min_width=300):
-            result = gr.HTML(render.notice(WELCOME, "hint"), elem_id="classify-result")
-            seen = gr.HTML("", elem_id="classify-seen")
+            result = gr.HTML(apply_default_css=False, value=render.notice(WELCOME, "hint"), elem_id="classify-result")
+            seen = gr.HTML(apply_default_css=False, value="", elem_id="classify-seen")
             protocol = protocol_switch()
 
     def show_answer(path: Path | None, key: str, view: str) -> tuple[object, ...]:

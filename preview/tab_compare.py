@@ -28,7 +28,7 @@ def add(store: ModelStore, inference: dict[str, object]) -> gr.CheckboxGroup:
             examples(photo)
             protocol = protocol_switch()
         with gr.Column(scale=3, min_width=300):
-            result = gr.HTML(render.notice(WELCOME, "hint"), elem_id="compare-result")
+            result = gr.HTML(apply_default_css=False, value=render.notice(WELCOME, "hint"), elem_id="compare-result")
 
     def show_comparison(path: Path | None, keys: list[str], view: str) -> tuple[object, ...]:
         if len(keys) < 2 or path is None:

@@ -48,7 +48,7 @@ def add(store: ModelStore, chosen: gr.Dropdown, workers: int) -> None:
     dropped = Files(label="Photos or a ZIP", file_count="multiple", elem_id="folder-files", height=160)
     protocol = protocol_switch(visible=True)
     start = gr.Button("Classify all", variant="primary", elem_id="folder-run")
-    summary = gr.HTML(render.notice(WELCOME, "hint"), elem_id="folder-summary")
+    summary = gr.HTML(apply_default_css=False, value=render.notice(WELCOME, "hint"), elem_id="folder-summary")
     table = gr.Dataframe(
         headers=["photo", "folder's class", "answer", "score", "remark"],
         datatype=["str", "str", "str", "number", "str"],
@@ -57,7 +57,7 @@ def add(store: ModelStore, chosen: gr.Dropdown, workers: int) -> None:
         visible=False,
         max_height=420,
         wrap=True,
-        column_widths=["32%", "15%", "15%", "10%", "28%"],
+        column_widths=["260px", "140px", "140px", "90px", "330px"],
         label="Photos",
         elem_id="folder-table",
     )

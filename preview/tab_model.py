@@ -65,7 +65,7 @@ def _show(store: ModelStore, key: str) -> tuple[object, ...]:
 
 def add(store: ModelStore, chosen: gr.Dropdown, page: gr.Blocks) -> None:
     """Builds the tab."""
-    details = gr.HTML(elem_id="model-facts")
+    details = gr.HTML(apply_default_css=False, elem_id="model-facts")
     download = gr.DownloadButton("Download this file", elem_id="model-download")
     commands = gr.Code(
         label="Onto a phone", language="shell", interactive=False, wrap_lines=True, elem_id="model-commands"
