@@ -10,6 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
+import absl.logging
 from absl import app, flags
 
 from mobilevit_tf import datasets
@@ -99,10 +100,21 @@ def data_config() -> DataConfig:
     return _fill(_DATA, prefix="data.")
 
 
+def _plain_messages() -> None:
+    """This project's messages as plain lines; those of the libraries from warnings on."""
+    absl.logging.set_verbosity(absl.logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("mobilevit_tf")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
 def _main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _plain_messages()
     config = configs_from_flags(num_classes=2)  # refuses bad settings before anything loads
     datasets.check(config.data)
     run_dir = Path(FLAGS.model_dir) if FLAGS.model_dir else new_run_dir(config.data.data, config.model.variant)

@@ -1,0 +1,41 @@
+# `make demo` and `make test` set up everything they need in .venv; nothing else has to be installed but Python 3.11.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+RUN ?= runs/demo
+
+.PHONY: demo test lint install apk test-python test-android test-browser check-mediapipe clean
+
+demo: install
+	$(PY) train_main.py --flagfile=configs/digits.flags --model_dir=$(RUN)
+	$(PY) quantize/export.py --run=$(RUN) --output=$(RUN)/model.tflite
+	$(PY) -m mobilevit_tf.predictions --model=$(RUN)/model.tflite --data=digits --output=$(RUN)/predictions.png
+	@echo "Open it in the browser: $(PY) demo_app.py --model=$(RUN)/model.tflite"
+
+test: test-python test-android
+
+test-python: install
+	$(PY) -m pytest
+
+test-android: install
+	@if command -v mvn >/dev/null && command -v javac >/dev/null && command -v gcc >/dev/null; then \
+	  mvn -f android_demo/pom.xml -B -ntp test; \
+	else echo "android_demo: not tested, that needs a JDK 17, Maven and gcc"; fi
+
+lint: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+install: $(READY)
+
+$(READY): requirements.txt requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 is needed and was not found: install it, or name it with 'make PYTHON=/path/to/python3.11'"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -c requirements.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .venvs runs/demo
