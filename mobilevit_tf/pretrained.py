@@ -19,7 +19,7 @@ import numpy as np
 
 import mobilevit_tf
 from mobilevit_tf import files, imagenet, model_file, run_dir, weight_files
-from mobilevit_tf.config import ModelConfig
+from mobilevit_tf.config import DataConfig, ModelConfig
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.image_spec import COLOR_ORDERS, ImageSpec
 from mobilevit_tf.model_file import ModelFile
@@ -36,6 +36,7 @@ SPECS = {
     "apple": ImageSpec(256, 256, "bilinear", 256 / 288, "BGR"),
 }
 LICENSE = "Apple's: the file LICENSE of github.com/apple/ml-cvnets"  # all three publish weights that Apple trained
+TRAINED_ON = DataConfig("imagenet2012")  # the TFDS name: what export takes photos from where nothing else is named
 _CLASSIFIER = ("classifier/bias", "classifier/kernel")
 _INIT_STDDEV = 0.02  # truncated normal, as Apple initialises dense layers
 
@@ -223,7 +224,8 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
         "publisher": published.publisher, "source": source.name, "source_sha256": files.sha256(source),
         "origin": published.origin, "left_out": left_out, "license": LICENSE, "version": mobilevit_tf.__version__,
     }  # fmt: skip
-    files.write_json(output / run_dir.CONFIG, details)
+    config = {"model": dataclasses.asdict(model.config), "data": dataclasses.asdict(TRAINED_ON), "published": details}
+    files.write_json(output / run_dir.CONFIG, config)
     print(f"wrote {model_file.save(output, model)}")
     return model
 
@@ -231,7 +233,7 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
 def _is_ours(output: Path) -> bool:
     """True where the run directory was made by this command, which may make it again."""
     try:
-        return "publisher" in json.loads((output / run_dir.CONFIG).read_text())
+        return "published" in json.loads((output / run_dir.CONFIG).read_text())
     except (OSError, ValueError):
         return False
 

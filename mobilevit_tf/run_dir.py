@@ -92,15 +92,8 @@ def load_config(run_dir: Path) -> dict:
 
 
 def load_data_config(run_dir: Path) -> DataConfig:
-    """The data that a run was trained on.
-
-    Raises:
-      UserError: for a run made of published weights, which bring no photos.
-    """
-    values = load_config(run_dir)
-    if "data" not in values:
-        raise UserError(f"{run_dir} holds published weights, which bring no photos: name yours with --data")
-    return DataConfig(**values["data"])
+    """The data that a run was trained on."""
+    return DataConfig(**load_config(run_dir)["data"])
 
 
 def machine() -> dict:

@@ -12,7 +12,7 @@ from pathlib import Path
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 
-from mobilevit_tf import datasets, evaluate, model_file, run_dir
+from mobilevit_tf import datasets, evaluate, imagenet, model_file, pretrained, run_dir
 from mobilevit_tf.config import DataConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluate import Evaluation
@@ -52,14 +52,14 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
     Raises:
       UserError: for an unusable run, unusable data, an unwritable place, or a threshold that is missed.
     """
-    model = model_file.load(job.run)
+    model = pretrained.in_order(model_file.load(job.run), "RGB")  # published weights may expect BGR, no reader does
     _check_writable(job.output)
-    source = datasets.open_source(_data_config(job.run, data, data_dir))
-    if source.class_names != model.labels:
+    source = imagenet.with_class_names(datasets.open_source(_data_config(job.run, data, data_dir)))
+    if not set(source.class_names) <= set(model.labels):  # some of its classes suffice: no mode learns from labels
         raise UserError(f"the model's classes ({', '.join(model.labels[:5])}, ...) are not those of {source.name} "
                         f"({', '.join(source.class_names[:5])}, ...): pass the --data it was trained on")  # fmt: skip
     exporter = pipeline.Exporter(model, source, job.calibrate, pipeline.tune_for(source.name, job.tune))
-    reference = evaluate.evaluate_keras(exporter.float_model, source, "val", model.spec)
+    reference = evaluate.evaluate_keras(exporter.float_model, source, "val", model.spec, labels=model.labels)
     modes = MODES if job.mode == "all" else (job.mode,)
     reports = []
     for mode in modes:

@@ -11,7 +11,7 @@ from PIL import Image
 from published_fixture import reference, reference_input, tiny, torch_zip
 from safetensors.numpy import save
 
-from mobilevit_tf import imagenet, mobilevit, model_file, pretrained, weights
+from mobilevit_tf import imagenet, mobilevit, model_file, pretrained, run_dir, weights
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.source import Source
@@ -143,7 +143,8 @@ def test_the_command_converts_and_prints_the_accuracy_beside_the_published_one(t
     assert "photos: 69.00%" in done.stdout and "bilinear, crop 0.889, RGB in [0, 1]" in done.stdout
     model = model_file.load(run)
     assert (model.config, model.spec.color_order, model.run_id) == (ModelConfig("xxs"), "RGB", "huggingface-xxs")
-    details = json.loads((run / "config.json").read_text())
+    details = json.loads((run / "config.json").read_text())["published"]
+    assert run_dir.load_data_config(run).data == "imagenet2012"
     assert (details["publisher"], details["source"], details["left_out"]) == ("huggingface", "model.safetensors", [])
 
 
