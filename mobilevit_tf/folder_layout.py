@@ -78,13 +78,24 @@ def _walk_class(root: Path, folder: Path, split: str) -> tuple[list[Place], list
     """Every file below one class folder, whatever its depth."""
     places, findings = [], []
     class_name = unicodedata.normalize("NFC", folder.name)
-    for parent, subfolders, files in os.walk(folder):
+
+    def relative(path: str | Path) -> str:
+        return Path(path).relative_to(root).as_posix()
+
+    def unreadable(error: OSError) -> None:
+        findings.append(Finding(relative(error.filename), f"cannot be read: {error.strerror}", left_out=True))
+
+    for parent, subfolders, files in os.walk(folder, onerror=unreadable):
         nested = Path(parent) != folder
-        for name in [name for name in subfolders if is_hidden(name)]:
-            subfolders.remove(name)
-            findings.append(Finding((Path(parent) / name).relative_to(root).as_posix(), "hidden folder, ignored"))
+        for name in list(subfolders):
+            path = relative(Path(parent) / name)
+            if is_hidden(name):
+                subfolders.remove(name)
+                findings.append(Finding(path, "hidden folder, ignored"))
+            elif (root / path).is_symlink():
+                findings.append(Finding(path, "a link to a folder, not followed", left_out=True))
         for name in files:
-            path = (Path(parent) / name).relative_to(root).as_posix()
+            path = relative(Path(parent) / name)
             if is_hidden(name):
                 findings.append(Finding(path, "hidden file, ignored"))
                 continue

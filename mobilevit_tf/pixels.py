@@ -12,6 +12,7 @@ The decoding rule, in order, for every format and everywhere:
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 
 import numpy as np
@@ -38,10 +39,12 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _HIGH_BYTE_MODES = ("I;16", "I;16B", "I;16L", "I")
+# What Pillow's readers raise on damaged files
+DAMAGE = (OSError, SyntaxError, ValueError, IndexError, EOFError, RuntimeError, MemoryError, struct.error)
 
 # Once and for all: `warnings.catch_warnings` around each photo is not safe in the threads that call this module
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")  # a damaged EXIF block
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # a damaged EXIF block
 
 
 def _register_heif() -> None:
@@ -121,7 +124,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_DECODED_PIXELS) -> Image.Ima
         image.load()
         turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
         rgb = _to_rgb(_to_srgb(image))
-    except (OSError, SyntaxError, ValueError, IndexError, EOFError, RuntimeError, MemoryError) as error:
+    except DAMAGE as error:
         raise BadImage("truncated or damaged") from error
     return rgb if turn is None else rgb.transpose(turn)
 

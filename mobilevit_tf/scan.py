@@ -19,6 +19,7 @@ from mobilevit_tf.folder_layout import UNSPLIT, Finding, Layout, Place, list_pho
 from mobilevit_tf.source import held_out, natural_key
 
 MAX_FILE_BYTES = 256 * 2**20
+PROBLEMS_SHOWN = 3
 _USUAL_SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "MPO": (".jpg", ".jpeg", ".mpo"),
@@ -74,13 +75,21 @@ class ScanReport:
     def require_usable(self, strict: bool = False) -> None:
         """Raises UserError where the folder cannot be used, or with `strict` where any file is bad."""
         if self.problems:
-            raise UserError("; ".join(self.problems))
+            more = len(self.problems) - PROBLEMS_SHOWN
+            raise UserError("; ".join(self.problems[:PROBLEMS_SHOWN]) + (f"; and {more} more" if more > 0 else ""))
         if strict and self.left_out:
             first = self.left_out[0]
             raise UserError(
                 f"{len(self.left_out)} of the files in {self.root} cannot be used, the first is {first.path}: "
                 f"{first.reason}; mend or remove them (--dry_run lists all), or leave out --strict"
             )
+
+
+def _is_animated(image: Image.Image) -> bool:
+    try:
+        return getattr(image, "n_frames", 1) > 1
+    except pixels.DAMAGE:
+        return True  # in a frame after the first, which counts alone
 
 
 def _notes(image: Image.Image, data: bytes, suffix: str) -> list[str]:
@@ -90,8 +99,7 @@ def _notes(image: Image.Image, data: bytes, suffix: str) -> list[str]:
         notes.append(f"named {suffix or 'without ending'}, is {image.format}")
     elif image.format in ("WEBP", "GIF"):
         notes.append(image.format)
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":
+    if image.format != "MPO" and _is_animated(image):
         notes.append("animated, only the first frame counts")
     if image.mode.startswith("I") or (image.format == "PNG" and data[24] == 16):
         notes.append("16 bits a channel, reduced to 8")
@@ -112,6 +120,8 @@ def inspect(root: Path, place: Place) -> tuple[Photo | None, list[Finding]]:
 
     path = root / place.path
     try:
+        if path.exists() and not path.is_file():
+            return bad("not a regular file")
         num_bytes = path.stat().st_size
         if num_bytes > MAX_FILE_BYTES:
             return bad(f"larger than {MAX_FILE_BYTES // 2**20} MiB")

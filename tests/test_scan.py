@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "cat/grey_alpha.png": encode(rgba.convert("LA"), "PNG"),
         "cat/one_frame.gif": encode(frames[0], "GIF"),
         "cat/animated.gif": encode(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+        "cat/cut_animation.gif": encode(frames[0], "GIF", save_all=True, append_images=frames[1:], loop=0)[:-12],
         "cat/rotated.jpg": photo(53, exif=exif(6)),
         "cat/iphone.HEIC": photo(54, format="HEIF"),
         "cat/no_ending": photo(55),
@@ -99,6 +101,7 @@ def test_a_file_that_cannot_be_used_is_left_out_with_its_reason(report, path, re
         ("cat/grey_alpha.png", "grey with transparency, composed on white"),
         ("cat/one_frame.gif", "GIF"),
         ("cat/animated.gif", "animated, only the first frame counts"),
+        ("cat/cut_animation.gif", "animated, only the first frame counts"),
         ("cat/rotated.jpg", "rotated by EXIF, turned upright"),
         ("cat/no_ending", "named without ending, is JPEG"),
         ("cat/2019/may/deep.jpg", "in a nested folder, counted to the class"),
@@ -212,3 +215,31 @@ def test_a_duplicate_between_train_and_val_folders_is_noted_across_splits(tmp_pa
     leak = Finding("val/a/leak.jpg", "exact duplicate across splits (train and val)", detail="equals train/a/a_0.jpg")
     assert leak in report.findings
     assert "exact duplicate across splits (train and val): val/a/leak.jpg (equals" in format_report(report)
+
+
+def test_a_folder_that_cannot_be_entered_and_a_link_to_one_are_named(tmp_path, monkeypatch):
+    root = folder_of_classes(tmp_path / "photos", {"a": 3, "b": 3})
+    folder_of_classes(root / "a", {"closed": 1}, first_seed=20)
+    (root / "b" / "link").symlink_to(folder_of_classes(tmp_path / "elsewhere", {"x": 1}))
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    found = {finding.path: finding.reason for finding in scan_folder(root, progress=False).left_out}
+    assert found == {"a/closed": "cannot be read: Permission denied", "b/link": "a link to a folder, not followed"}
+
+
+def test_a_pipe_in_a_class_folder_does_not_stop_the_scan(tmp_path):
+    root = folder_of_classes(tmp_path, {"a": 3, "b": 3})
+    os.mkfifo(root / "a" / "pipe.jpg")
+    assert scan_folder(root, progress=False).left_out == (Finding("a/pipe.jpg", "not a regular file", left_out=True),)
+
+
+def test_many_problems_are_counted_after_the_first_three(tmp_path):
+    report = scan_folder(folder_of_classes(tmp_path, dict.fromkeys("abcde", 1)), progress=False)
+    with pytest.raises(UserError, match=r"class 'a' .* class 'c' .*; and 2 more$"):
+        report.require_usable()
