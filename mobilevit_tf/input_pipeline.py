@@ -63,7 +63,7 @@ def training_dataset(
     skipped = plan.first_image(first_step)
     chunks = tf.data.Dataset.from_tensor_slices(plan.chunks[skipped:])
     positions = tf.data.Dataset.range(skipped, len(plan.chunks))
-    records = source.records("train", shuffle_seed=order_seed(seed, epoch), shard=shard).skip(skipped)
+    records = source.records("train", shuffle_seed=order_seed(seed, epoch), shard=shard, start=skipped)
     classes, sizes = len(source.class_names), tf.constant(plan.sizes)
 
     def crop(identity, data, size, position):

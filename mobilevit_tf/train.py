@@ -197,7 +197,7 @@ class Run:
         host_plan = input_pipeline.HostPlan(plan, self.host, self.hosts)
         first, last = host_plan.first_image(progress.epoch_step), host_plan.first_image(progress.epoch_step + 1)
         order = input_pipeline.order_seed(self.config.train.seed, progress.epoch)
-        records = self.source.records("train", shuffle_seed=order, shard=self.shard).skip(first).take(last - first)
+        records = self.source.records("train", shuffle_seed=order, shard=self.shard, start=first).take(last - first)
         names = [record["id"].numpy().decode() for record in records]
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         return (

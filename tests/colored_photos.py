@@ -35,7 +35,7 @@ class Photos(Source):
     def examples(self, split: str, limit: int | None = None) -> Iterator[Example]:
         yield from self._examples[:limit]
 
-    def records(self, split, *, shuffle_seed=None, shard=(0, 1)):
+    def records(self, split, *, shuffle_seed=None, shard=(0, 1), start=0):
         raise AssertionError("evaluation reads examples")
 
 
