@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sys
 from pathlib import Path
 
 import absl.logging
@@ -131,7 +130,7 @@ def _main(argv: list[str]) -> None:
 
         source = datasets.open_source(config.data, strict=FLAGS.strict)
         config = configs_from_flags(len(source.class_names))
-        session.train_and_evaluate(config, source, run_dir, command=" ".join(sys.argv))
+        session.train_and_evaluate(config, source, run_dir)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A picture of what an exported .tflite answers: `python -m mobilevit_tf.predictions --model=X.tflite --data=digits`."""
+"""A picture of an exported file's answers: `python -m mobilevit_tf.predictions --model=X.tflite --data=digits`."""
 
 from __future__ import annotations
 
@@ -53,9 +53,8 @@ def main() -> None:
     model = TFLiteModel(arguments.model)
     source = datasets.open_source(DataConfig(arguments.data, arguments.data_dir))
     examples = list(source.examples(arguments.split, arguments.count))
-    print(
-        f"pictures of {len(examples)} answers: {write_atomic(arguments.output, draw(model, examples, source.class_names))}"
-    )
+    picture = write_atomic(arguments.output, draw(model, examples, source.class_names))
+    print(f"the answers for {len(examples)} photos: {picture}")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,17 @@
-"""A run's directory: its settings, its machine, and the check that a second start means the same run.
+"""A run's directory: its settings, and the check that a second start means the same run.
 
 runs/NAME/config.json        every setting
           checkpoints/       to go on from
           model.safetensors  the EMA weights of the last epoch, best.safetensors those of the best
           metrics.json       results, present once the run is finished
-          report.html, model_card.md, tensorboard/
+          history.json, report.html, model_card.md, tensorboard/
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
 from pathlib import Path
 
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
@@ -23,7 +19,6 @@ from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_json
 
 CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.json", "checkpoints"
-PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy", "pillow")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,30 +89,3 @@ def load_config(run_dir: Path) -> dict:
 def load_data_config(run_dir: Path) -> DataConfig:
     """The data that a run was trained on."""
     return DataConfig(**load_config(run_dir)["data"])
-
-
-def machine() -> dict:
-    """Versions, processor and source revision, for metrics and reports."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {
-        "versions": versions | {"python": platform.python_version()},
-        "hardware": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
-        "git_commit": _git_commit(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _git_commit() -> str | None:
-    root = Path(__file__).parent.parent
-    try:
-        command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import time
 from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
 
-from mobilevit_tf import datasets, mobilevit, model_file, pretrained, run_dir, trainer, weights
+from mobilevit_tf import (
+    datasets,
+    evaluate,
+    mobilevit,
+    model_card,
+    model_file,
+    pretrained,
+    report,
+    run_dir,
+    run_facts,
+    trainer,
+    weights,
+)
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_json
 from mobilevit_tf.image_spec import ImageSpec
@@ -23,14 +34,13 @@ _LOGGER = logging.getLogger(__name__)
 WHOLE_PHOTO = 1.0  # crop fraction where training sees the whole photo
 
 
-def train_and_evaluate(config: RunConfig, source: Source, directory: Path, command: str) -> dict:
+def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> dict:
     """Trains (or goes on with) the run in `directory` and writes its results there.
 
     Args:
       config: all settings; a directory that holds a run with others is refused.
       source: the photos that config.data names.
       directory: see `run_dir`.
-      command: what the user typed, for the report.
 
     Returns:
       What metrics.json holds.
@@ -51,10 +61,11 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path, comma
             weights.assign(model, start.weights)
     run = Run(config, source, spec, made, directory)
     run.fit()
-    metrics = _metrics(config, source, run, command)
+    metrics = _metrics(config, source, run)
     if run.is_chief:
         run.save_model(model_file.NAME)
-        write_json(directory / METRICS, metrics)
+        _write_reports(config, source, run, metrics)
+        write_json(directory / METRICS, metrics)  # last: its presence says that the run is finished
         _print_summary(directory, metrics)
     return metrics
 
@@ -85,7 +96,7 @@ def _starting_weights(config: RunConfig, source: Source) -> ModelFile | None:
     return start
 
 
-def _metrics(config: RunConfig, source: Source, run: Run, command: str) -> dict:
+def _metrics(config: RunConfig, source: Source, run: Run) -> dict:
     history = run.progress.history
     best = max(history, key=lambda row: row["val_top1"])
     return {
@@ -102,12 +113,20 @@ def _metrics(config: RunConfig, source: Source, run: Run, command: str) -> dict:
         "train_images": source.size("train"),
         "val_images": source.size("val"),
         "classes": list(source.class_names),
-        "data_sha256": datasets.dataset_sha256(source),
-        "command": command,
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **run_dir.machine(),
-        "history": history,
+        "dataset_sha256": datasets.dataset_sha256(source),
+        **run_facts.collect(),
     }
+
+
+def _write_reports(config: RunConfig, source: Source, run: Run, metrics: dict) -> None:
+    """report.html, model_card.md and history.json, from the weights that the run keeps."""
+    directory, history = run.run_dir, run.progress.history
+    result = evaluate.evaluate_keras(run.trainer.ema_model, source, "val", run.spec)
+    recipe = model_card.Recipe(config.model, run.spec, config.data, config.augment, config.train)
+    title = f"{model_card.display_name(config.model.variant)}, {source.name}"
+    report.write_report(directory, title, history, metrics, result, source)
+    model_card.write_model_card(directory, recipe, source, "val", result, metrics)
+    write_json(directory / "history.json", history)
 
 
 def _print_summary(directory: Path, metrics: dict) -> None:
@@ -115,5 +134,6 @@ def _print_summary(directory: Path, metrics: dict) -> None:
         f"top-1 {metrics['final_top1']:.2%} on {metrics['val_images']} held-out photos "
         f"(best {metrics['best_top1']:.2%} in epoch {metrics['best_epoch']}), "
         f"{metrics['train_seconds'] / 60:.1f} minutes of training\n"
-        f"model {directory / model_file.NAME}; next: python quantize/export.py --run={directory}"
+        f"report {directory / report.NAME}\n"
+        f"model  {directory / model_file.NAME}; next: python quantize/export.py --run={directory}"
     )

@@ -83,7 +83,7 @@ class Trainer:
           frozen: only the classifier learns and BatchNorm stays in inference mode.
         """
         if frozen not in self._steps:
-            self._steps[frozen] = tf.function(functools.partial(self._distributed_step, frozen=frozen))
+            self._steps[frozen] = tf.function(functools.partial(self._distributed_step, frozen=frozen), autograph=False)
         self.optimizer.learning_rate.assign(learning_rate)
         arguments = (tf.constant(images, tf.float32), tf.constant(step, tf.int32), tf.constant(self._decay(step)))
         return self._steps[frozen](iterator, *arguments)
@@ -138,7 +138,7 @@ class Trainer:
                 average, lambda variable, new: variable.assign_sub((variable - new) * (1 - decay)), args=(value,)
             )
 
-    @tf.function
+    @tf.function(autograph=False)
     def evaluation_step(self, iterator):
         """(images right, cross entropy, images) of one batch per replica, summed over all replicas."""
         sums = self.strategy.run(self._replica_evaluation, next(iterator))
