@@ -1,0 +1,62 @@
+"""What a run of published weights is for: fine-tuning with a frozen backbone, and export to a file that takes RGB."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from published_fixture import tiny
+from safetensors.numpy import save
+
+from mobilevit_tf import datasets, imagenet, mobilevit, model_file, pretrained, session, weights
+from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
+from mobilevit_tf.run_dir import RunConfig
+from mobilevit_tf.tflite_model import TFLiteModel
+from quantize import job
+from quantize.settings import CalibrationConfig, FineTuneConfig
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A run directory with Hugging Face's tiny, which expects BGR."""
+    folder = tmp_path_factory.mktemp("published")
+    (folder / "model.safetensors").write_bytes(save(tiny("huggingface", classes=1000)))
+    pretrained.main([f"--source={folder / 'model.safetensors'}", f"--output={folder / 'run'}"])
+    return folder / "run"
+
+
+def changed_weights(published, directory, epochs: int) -> set[str]:
+    """Names of the weights that fine-tuning with one frozen epoch changed."""
+    train = TrainConfig(epochs=epochs, freeze_epochs=1, init_from=str(published), batch_size=256, input_size=32,
+                        ema_decay=0.0, learning_rate=1e-3, warmup_steps=0)  # fmt: skip
+    config = RunConfig(ModelConfig("tiny", num_classes=10), DataConfig("digits"), AugmentConfig("none"), train)
+    source = datasets.open_source(config.data)
+    session.train_and_evaluate(config, source, directory)
+    start, _ = pretrained.reheaded(model_file.load(published), source.class_names, train.seed)
+    tuned = model_file.load(directory)
+    assert (tuned.labels, tuned.spec.color_order, tuned.spec.size) == (source.class_names, "BGR", (32, 32))
+    return {name for name, value in tuned.weights.items() if not np.array_equal(value, start.weights[name])}
+
+
+def test_a_frozen_epoch_trains_the_classifier_alone_and_the_next_one_everything(published, tmp_path):
+    classifier = {"classifier/kernel", "classifier/bias"}
+    assert changed_weights(published, tmp_path / "frozen", epochs=1) == classifier
+    assert changed_weights(published, tmp_path / "all", epochs=2) == set(model_file.load(published).weights)
+
+
+def test_an_exported_bgr_model_takes_rgb_and_gives_the_same_scores(published, tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("n01440764", "n03445777"):  # tench, golf ball: a part of the classes suffices
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(2):
+            photo = Image.fromarray(random.integers(0, 256, (40, 40, 3), np.uint8))
+            photo.save(tmp_path / "photos" / name / f"{index}.png")
+    task = job.Job(published, tmp_path / "m.tflite", "float32", "float32", CalibrationConfig(), FineTuneConfig())
+    (report,) = job.run(task, data=str(tmp_path / "photos"))
+    exported, model = TFLiteModel(tmp_path / "m.tflite"), model_file.load(published)
+    assert (report["agreement"], exported.labels) == (1.0, imagenet.labels())
+    assert (exported.spec.color_order, exported.spec.resize, exported.spec.crop_fraction) == ("RGB", "bilinear", 8 / 9)
+    image = random.integers(0, 256, (256, 256, 3), np.uint8)
+    network = mobilevit.build(model.config, 256, 256)
+    weights.assign(network, model.weights)
+    logits = network(model.spec.normalize(image[np.newaxis, ..., ::-1]), training=False).numpy()[0]
+    expected = np.exp(logits - logits.max())
+    np.testing.assert_allclose(exported.scores(image), expected / expected.sum(), rtol=0, atol=1e-6)
