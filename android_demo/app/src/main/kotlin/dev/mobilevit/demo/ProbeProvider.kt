@@ -8,6 +8,7 @@ import dev.mobilevit.demo.core.Classifier
 import dev.mobilevit.demo.core.DemoException
 import dev.mobilevit.demo.core.Problem
 import java.io.File
+import java.io.IOException
 
 /**
  * Loads and runs a model of unknown origin once, in a process of its own (`android:process` in the manifest): a damaged
@@ -23,6 +24,8 @@ class ProbeProvider : PrivateProvider() {
             }
         } catch (error: DemoException) {
             answer.putString(PROBLEM, error.problem.name)
+        } catch (_: IOException) {
+            answer.putString(PROBLEM, Problem.UNREADABLE.name)
         } catch (_: OutOfMemoryError) {
             answer.putString(PROBLEM, Problem.NO_MEMORY.name)
         }

@@ -1,0 +1,70 @@
+package dev.mobilevit.demo
+
+import android.app.Application
+import android.content.ContentResolver
+import android.net.Uri
+import android.os.Looper
+import android.view.View
+import android.view.ViewGroup
+import android.widget.TextView
+import dev.mobilevit.runtime.NativeRuntime
+import java.io.FileNotFoundException
+import org.junit.Assert.assertTrue
+import org.junit.runners.model.FrameworkMethod
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.internal.bytecode.InstrumentationConfiguration
+
+/** Robolectric with the native runtime left outside of its sandbox. */
+class DemoRunner(type: Class<*>) : RobolectricTestRunner(type) {
+    override fun createClassLoaderConfig(method: FrameworkMethod): InstrumentationConfiguration {
+        NativeRuntime.load()
+        return InstrumentationConfiguration.Builder(super.createClassLoaderConfig(method))
+            .doNotAcquirePackage("org.tensorflow.")
+            .doNotAcquirePackage("dev.mobilevit.runtime.")
+            .build()
+    }
+}
+
+/** What the tests of the screens share. */
+object Screen {
+    val app: DemoApp get() = RuntimeEnvironment.getApplication() as DemoApp
+    val resolver: ContentResolver get() = app.contentResolver
+
+    /** A document that another app offers. */
+    fun offer(name: String, bytes: ByteArray): Uri {
+        val uri = Uri.parse("content://other.app/$name")
+        shadowOf(resolver).registerInputStreamSupplier(uri) { bytes.inputStream() }
+        return uri
+    }
+
+    /** A document that has gone when it is opened. */
+    fun offerMissing(): Uri {
+        val uri = Uri.parse("content://other.app/missing")
+        shadowOf(resolver).registerInputStreamSupplier(uri) { throw FileNotFoundException() }
+        return uri
+    }
+
+    /** Runs the main thread until [done], or fails after a minute. */
+    fun await(what: String, done: () -> Boolean) {
+        val end = System.nanoTime() + 60_000_000_000L
+        while (!done()) {
+            assertTrue("$what did not happen", System.nanoTime() < end)
+            shadowOf(Looper.getMainLooper()).idle()
+            Thread.sleep(5)
+        }
+        shadowOf(Looper.getMainLooper()).idle()
+    }
+
+    fun awaitIdle(application: Application = app) = await("the end of the work") {
+        val state = (application as DemoApp).session.state
+        !state.busy && (state.modelName != null || state.problem != null)
+    }
+
+    fun text(view: View): String = (view as TextView).text.toString()
+
+    fun children(view: View): List<View> = (view as ViewGroup).let { group -> List(group.childCount, group::getChildAt) }
+
+    fun all(view: View): List<View> = listOf(view) + if (view is ViewGroup) children(view).flatMap(::all) else emptyList()
+}

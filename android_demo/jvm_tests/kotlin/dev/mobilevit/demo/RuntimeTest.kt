@@ -1,0 +1,84 @@
+package dev.mobilevit.demo
+
+import dev.mobilevit.demo.core.Benchmark
+import dev.mobilevit.demo.core.Classifier
+import dev.mobilevit.demo.core.DemoException
+import dev.mobilevit.demo.core.Problem
+import dev.mobilevit.demo.core.Setting
+import dev.mobilevit.runtime.NativeRuntime
+import org.junit.Assert.assertArrayEquals
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertNull
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.BeforeClass
+import org.junit.Test
+
+/** The official runtime of the AAR, run on the shipped model. */
+class RuntimeTest {
+    @Test
+    fun oneAndTwoThreadsGiveTheSameBits() {
+        val single = Classifier(ModelFiles.direct(ModelFiles.shipped), threads = 1)
+        val double = Classifier(ModelFiles.direct(ModelFiles.shipped), threads = 2)
+        repeat(5) { seed ->
+            val pixels = pixels(single, seed)
+            assertArrayEquals(single.run(pixels).values, double.run(pixels).values, 0f)
+        }
+        single.close()
+        double.close()
+    }
+
+    @Test
+    fun scoresAreProbabilitiesAndTheTimeIsMeasured() {
+        Classifier(ModelFiles.direct(ModelFiles.shipped)).use {
+            val scores = it.run(pixels(it, 1))
+            assertEquals(ModelFiles.labels.size, scores.values.size)
+            assertEquals(1f, scores.values.sum(), 0.02f)
+            assertTrue(scores.values.all { value -> value in 0f..1f })
+            assertTrue(scores.milliseconds > 0)
+        }
+    }
+
+    @Test
+    fun theBenchmarkTimesASettingAndStopsWhenAsked() {
+        val timing = Benchmark.time(ModelFiles.direct(ModelFiles.shipped), Setting(1, true)) { true }!!
+        assertTrue(timing.median > 0 && timing.percentile95 >= timing.median)
+        var runs = 0
+        assertNull(Benchmark.time(ModelFiles.direct(ModelFiles.shipped), Setting(2, false)) { ++runs < 5 })
+        assertEquals(5, runs)
+    }
+
+    @Test
+    fun aTruncatedFlatbufferIsADamagedModel() {
+        val archive = ModelFiles.withParts(ModelFiles.parts)
+        val metadata = archive.copyOfRange(zipStart(archive), archive.size)
+        for (share in listOf(0.01, 0.3, 0.6, 0.9)) {
+            val cut = archive.copyOf((zipStart(archive) * share).toInt()) + metadata
+            assertEquals("$share", Problem.DAMAGED_MODEL, problemOf(cut))
+        }
+    }
+
+    @Test
+    fun aModelThatDoesNotFitItsOwnDescriptionIsRefused() {
+        val labels = ModelFiles.parts + ("labels.txt" to "one\ntwo\n".toByteArray())
+        assertEquals(Problem.MODEL_MISMATCH, problemOf(ModelFiles.withParts(labels)))
+        assertEquals(Problem.MODEL_MISMATCH, problemOf(ModelFiles.withJson("image_spec.json", "height" to 31)))
+    }
+
+    private fun pixels(classifier: Classifier, seed: Int): ByteArray {
+        val spec = classifier.metadata.spec
+        return Golden.rgb(Golden.synthetic(spec.width, spec.height, if (seed % 2 == 0) "ramp" else "noise"))
+            .map { (it + seed).toByte() }.toByteArray()
+    }
+
+    private fun zipStart(bytes: ByteArray): Int = String(bytes, Charsets.ISO_8859_1).indexOf("PK\u0003\u0004")
+
+    private fun problemOf(bytes: ByteArray): Problem =
+        assertThrows(DemoException::class.java) { Classifier(ModelFiles.direct(bytes)) }.problem
+
+    companion object {
+        @BeforeClass
+        @JvmStatic
+        fun load() = NativeRuntime.load()
+    }
+}
