@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,9 +42,21 @@ def parse(arguments: Sequence[str]) -> PreviewConfig:
     return PreviewConfig(tuple(flags.model or default.models), flags.port, flags.share, flags.threads)
 
 
+def check_port(port: int) -> None:
+    """Raises UserError where something listens on the port already, before seconds go into loading."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"port {port} is taken: name another one with --port") from error
+
+
 def main() -> None:
     """Opens the models first, so that a bad file is named before anything else starts; then serves until Ctrl+C."""
     config = parse(sys.argv[1:])
+    if config.port:
+        check_port(config.port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from preview.gradio_setup import UPLOADS
     from preview.models import ModelStore

@@ -105,7 +105,7 @@ def serve(page: gr.Blocks, port: int | None, share: bool) -> str:
     """Starts the server on loopback and returns its address at once.
 
     Raises:
-      UserError: the port is taken, or the public link could not be made.
+      UserError: no port is free, or the public link could not be made.
     """
     try:
         _, address, public = page.launch(
@@ -126,9 +126,7 @@ def serve(page: gr.Blocks, port: int | None, share: bool) -> str:
             head=f"<style>{STYLE.read_text()}</style>",  # Gradio's css= would rewrite the selectors
         )
     except OSError as error:
-        if port is None:
-            raise UserError("no free port on this computer: name one with --port") from error
-        raise UserError(f"port {port} is taken: name another one with --port") from error
+        raise UserError("no port could be opened on this computer: name a free one with --port") from error
     if share and not public:
         raise UserError("the public link could not be made: check the network, or leave --share out")
     return public or address
