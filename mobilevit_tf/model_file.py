@@ -24,6 +24,7 @@ from mobilevit_tf.image_spec import ImageSpec
 
 NAME = "model.safetensors"
 SCHEMA_VERSION = 1
+LICENSE = "Apache-2.0"  # of weights that this project trained from scratch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,7 @@ class ModelFile:
       labels: class names in the order of the logits.
       weights: float32 arrays by name (EMA weights where a run keeps them).
       run_id: name of the training run, carried into the .tflite.
+      license: of the weights, carried into fine-tuned models and the .tflite.
     """
 
     config: ModelConfig
@@ -43,6 +45,7 @@ class ModelFile:
     labels: tuple[str, ...]
     weights: Mapping[str, np.ndarray]
     run_id: str = ""
+    license: str = LICENSE
 
     def __post_init__(self) -> None:
         if len(self.labels) != self.config.num_classes:
@@ -58,6 +61,7 @@ def save(path: str | Path, model: ModelFile) -> Path:
         "image_spec": model.spec.to_json(),
         "labels": json.dumps(list(model.labels)),
         "run_id": model.run_id,
+        "license": model.license,
     }
     tensors = {name: np.ascontiguousarray(value) for name, value in sorted(model.weights.items())}
     return write_atomic(_file(path), safetensors.numpy.save(tensors, header))
@@ -87,7 +91,8 @@ def load(path: str | Path) -> ModelFile:
     values = json.loads(header["model_config"])
     config = ModelConfig(**values | {"patch_sizes": tuple(values["patch_sizes"])})
     labels = tuple(json.loads(header["labels"]))
-    return ModelFile(config, ImageSpec.from_json(header["image_spec"]), labels, weights, header.get("run_id", ""))
+    spec = ImageSpec.from_json(header["image_spec"])
+    return ModelFile(config, spec, labels, weights, header.get("run_id", ""), header.get("license", LICENSE))
 
 
 def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:

@@ -72,7 +72,8 @@ def convert(published: PublishedWeights, variant: str | None, name: str) -> Mode
             raise UserError(f"{name}: {theirs} holds NaN or infinity: the file is damaged, download it again")
         weights[ours] = np.ascontiguousarray(to_ours(ours, value, third))
     labels = imagenet.labels() if classes == 1000 else tuple(f"class {index}" for index in range(classes))
-    return ModelFile(config, SPECS[published.publisher], labels, weights, f"{published.publisher}-{variant}")
+    run_id = f"{published.publisher}-{variant}"
+    return ModelFile(config, SPECS[published.publisher], labels, weights, run_id, LICENSE)
 
 
 def _check_names(expected: set[str], found: set[str], title: str, name: str) -> None:
@@ -210,9 +211,8 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
         model = dataclasses.replace(model, labels=labels)  # names for the classifier that the file holds
     else:
         model, left_out = reheaded(model, labels)
-    spec = model.spec
-    print(f"{NAMINGS[published.publisher].title}'s MobileViT-{model.config.variant.upper()} from {source.name}"
-          + (f" ({published.origin})" if published.origin else ""))  # fmt: skip
+    spec, origin = model.spec, f" ({published.origin})" if published.origin else ""
+    print(f"{NAMINGS[published.publisher].title}'s MobileViT-{model.config.variant.upper()} from {source.name}{origin}")
     print(
         f"input: {spec.height} x {spec.width}, {spec.resize}, crop {spec.crop_fraction:.3f}, "
         f"{spec.color_order} in [0, 1]"
@@ -222,7 +222,7 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
               f"fine-tune it with `python train_main.py --init_from={output}`")  # fmt: skip
     details = {
         "publisher": published.publisher, "source": source.name, "source_sha256": files.sha256(source),
-        "origin": published.origin, "left_out": left_out, "license": LICENSE, "version": mobilevit_tf.__version__,
+        "origin": published.origin, "left_out": left_out, "version": mobilevit_tf.__version__,
     }  # fmt: skip
     config = {"model": dataclasses.asdict(model.config), "data": dataclasses.asdict(TRAINED_ON), "published": details}
     files.write_json(output / run_dir.CONFIG, config)

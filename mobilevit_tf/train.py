@@ -39,8 +39,12 @@ class Run:
       progress: where it stands, as the next checkpoint will hold it.
     """
 
-    def __init__(self, config: RunConfig, source: Source, spec: ImageSpec, trainer: Trainer, run_dir: Path):
+    def __init__(
+        self, config: RunConfig, source: Source, spec: ImageSpec, trainer: Trainer, run_dir: Path,
+        license: str = model_file.LICENSE,
+    ):  # fmt: skip
         self.config, self.source, self.spec, self.trainer, self.run_dir = config, source, spec, trainer, run_dir
+        self.license = license
         strategy = trainer.strategy
         resolver = strategy.cluster_resolver
         many = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
@@ -176,7 +180,8 @@ class Run:
     def model_file(self) -> ModelFile:
         """The EMA weights with all that export needs."""
         values = weights.to_dict(self.trainer.ema_model)
-        return ModelFile(self.config.model, self.spec, self.source.class_names, values, self.run_dir.name)
+        names, run_id = self.source.class_names, self.run_dir.name
+        return ModelFile(self.config.model, self.spec, names, values, run_id, self.license)
 
     def save_model(self, name: str) -> Path:
         return model_file.save(self.run_dir / name, self.model_file())

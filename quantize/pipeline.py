@@ -17,7 +17,6 @@ from quantize import calibration, convert, finetune, metadata, photos, qat
 from quantize.fold import fold
 from quantize.settings import CalibrationConfig, FineTuneConfig
 
-LICENSE = "Apache-2.0"
 NO_FLIP = ("digits",)  # data whose mirror image is something else
 
 
@@ -76,7 +75,7 @@ class Exporter:
     def _info(self, mode: str) -> ModelInfo:
         variant = self.model.config.variant
         name = f"MobileViT-{variant.upper()} {mode}"
-        return ModelInfo(name, variant, mode, mobilevit_tf.__version__, LICENSE, self.model.run_id)
+        return ModelInfo(name, variant, mode, mobilevit_tf.__version__, self.model.license, self.model.run_id)
 
 
 def tune_for(source_name: str, tune: FineTuneConfig) -> FineTuneConfig:
