@@ -30,10 +30,10 @@ def is_folder(config: DataConfig) -> bool:
 
 
 def check(config: DataConfig) -> None:
-    """The quick look before anything loads: does a data set of that name, or such a folder of classes, exist at all?
+    """The quick look before anything loads: is there such a folder, or a data set of that name, on disk or online?
 
     Raises:
-      UserError: with names that come close.
+      UserError: nothing of that name, with names that come close; or not prepared while there is no network.
     """
     data = config.data
     if data == "digits":
@@ -47,6 +47,7 @@ def check(config: DataConfig) -> None:
         raise UserError(f"there is no folder {data}")
     known = tfds_names.known_names()
     if tfds_names.base_name(data) in known or tfds_names.is_on_disk(data, config.data_dir):
+        tfds_names.require_available(data, config.data_dir)
         return
     close = difflib.get_close_matches(data, ["digits", *sorted(known)], n=3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""

@@ -1,4 +1,4 @@
-"""Names of TFDS data sets, found from files alone: importing TFDS' registry loads TensorFlow and takes seconds."""
+"""Which TFDS data sets exist and can be had, without TFDS: importing its registry loads TensorFlow for seconds."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import ast
 import importlib.util
 import os
 import re
+import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 
-_NOT_A_BUILDER = re.compile(r"(Config|Info\w*|Test|Generic|ImageNet)$")
+from mobilevit_tf.errors import UserError
+
+PROBE_SECONDS = 3
+
+_NOT_A_BUILDER = re.compile(r"(Config|Info\d*)$")
 
 
 def base_name(name: str) -> str:
-    """ "emnist/letters:3.1.0" -> "emnist"."""
+    """The part before configuration and version: "emnist" of "emnist/letters:3.1.0"."""
     return re.split(r"[/:]", name, maxsplit=1)[0]
 
 
@@ -46,3 +53,32 @@ def is_on_disk(name: str, data_dir: str | None) -> bool:
     """True where `data_dir` holds a prepared version of the data set."""
     folder = (Path(data_dir).expanduser() if data_dir else default_data_dir()) / base_name(name)
     return any(any(folder.glob(f"{depth}features.json")) for depth in ("*/", "*/*/"))
+
+
+def is_online() -> bool:
+    """Asks TFDS' own bucket, through a proxy where one is set; name lookup has no timeout, hence the thread."""
+    answers: list[bool] = []
+
+    def probe() -> None:
+        try:
+            urllib.request.urlopen("https://storage.googleapis.com", timeout=PROBE_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # it answered
+        except OSError:
+            return
+        answers.append(True)
+
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return bool(answers)
+
+
+def require_available(name: str, data_dir: str | None) -> None:
+    """Raises UserError where a data set is not prepared and there is no network: TFDS would retry for minutes."""
+    if is_on_disk(name, data_dir) or is_online():
+        return
+    raise UserError(
+        f"the TFDS data set {name!r} is not prepared in {data_dir or default_data_dir()} and there is no network to "
+        "download it: set --data_dir to where it is prepared, or go online once"
+    )

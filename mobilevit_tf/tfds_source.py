@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
@@ -18,46 +15,23 @@ from mobilevit_tf.config import DataConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.source import Example, Source
 
-PROBE_SECONDS = 3
 SHUFFLE_BUFFER = 10_000  # encoded photos: 1 GB at ImageNet's 110 KB
 
 # TFDS warns of a deprecated property that only TFDS itself uses
 logging.getLogger("absl").addFilter(lambda record: "FeatureConnector.dtype" not in record.getMessage())
 
 
-def _is_online() -> bool:
-    """Asks TFDS' own bucket, through a proxy where one is set; name lookup has no timeout, hence the thread."""
-    answers: list[bool] = []
-
-    def probe() -> None:
-        try:
-            urllib.request.urlopen("https://storage.googleapis.com", timeout=PROBE_SECONDS).close()
-        except urllib.error.HTTPError:
-            pass  # it answered
-        except OSError:
-            return
-        answers.append(True)
-
-    thread = threading.Thread(target=probe, daemon=True)
-    thread.start()
-    thread.join(PROBE_SECONDS)
-    return bool(answers)
-
-
 def _prepared_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
-    """The data set from disk; only where it is not prepared, and the network answers, TFDS downloads it."""
+    """The data set from disk, or where it is not prepared there, downloaded by TFDS."""
     if tfds_names.is_on_disk(config.data, config.data_dir):
         try:
             return tfds.core.read_only_builder.builder_from_files(config.data, data_dir=config.data_dir)
         except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
-            where = config.data_dir or tfds_names.default_data_dir()
-            raise UserError(f"{config.data!r} in {where}: no prepared version or configuration of that name") from error
-    if not _is_online():
-        where = config.data_dir or tfds_names.default_data_dir()
-        raise UserError(
-            f"the TFDS data set {config.data!r} is not prepared in {where} and there is no network to download it: "
-            "set --data_dir to where it is prepared, or go online once"
-        )
+            if not tfds_names.is_online():
+                missing = "no prepared version or configuration of that name, and no network to download it"
+                raise UserError(
+                    f"{config.data!r} in {config.data_dir or tfds_names.default_data_dir()}: {missing}"
+                ) from error
     try:
         builder = tfds.builder(config.data, data_dir=config.data_dir)
         builder.download_and_prepare()

@@ -207,13 +207,15 @@ def test_what_does_not_exist_is_refused_with_names_that_come_close(data, message
 
 
 def test_the_check_and_a_folder_source_load_no_tensorflow(tmp_path):
-    root = folder_of_classes(tmp_path, {"a": 2, "b": 2})
+    root, prepared = folder_of_classes(tmp_path / "photos", {"a": 2, "b": 2}), tmp_path / "tfds"
+    for version in ("mnist/3.0.1", "emnist/letters/3.1.0", "of_our_own/1.0.0"):
+        write(prepared / version / "features.json", b"{}")
     code = f"""
 import sys
 from mobilevit_tf import datasets
 from mobilevit_tf.config import DataConfig
-for data in ("digits", "mnist", "emnist/letters:3.1.0", {str(root)!r}):
-    datasets.check(DataConfig(data))
+for data in ("digits", "mnist", "emnist/letters:3.1.0", "of_our_own", {str(root)!r}):
+    datasets.check(DataConfig(data, data_dir={str(prepared)!r}))
 source = datasets.open_source(DataConfig({str(root)!r}), progress=False)
 print(len(list(source.examples("train"))), "tensorflow" in sys.modules)
 """

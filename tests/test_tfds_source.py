@@ -13,7 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 from photo_files import photo
 
-from mobilevit_tf import datasets, tfds_source
+from mobilevit_tf import datasets, tfds_names
 from mobilevit_tf.config import DataConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.source import Source
@@ -146,7 +146,8 @@ def test_a_data_set_without_labels_is_refused(data_dir):
         open_tfds(data_dir, "no_labels")
 
 
-def test_a_prepared_data_set_is_found_but_not_a_version_of_it_that_is_not_there(data_dir):
+def test_a_prepared_data_set_is_found_but_not_a_version_of_it_that_is_not_there(data_dir, monkeypatch):
+    monkeypatch.setattr(tfds_names, "is_online", lambda: False)
     datasets.check(DataConfig("train_alone", data_dir=str(data_dir)))
     assert open_tfds(data_dir, "train_alone:1.0.0").size("val") == 4
     with pytest.raises(UserError, match="no prepared version or configuration of that name"):
@@ -160,7 +161,7 @@ def test_not_prepared_and_no_network_is_one_sentence_and_tfds_is_not_asked(tmp_p
     def never(*args: object, **options: object) -> None:
         raise AssertionError("TFDS would retry for minutes")
 
-    monkeypatch.setattr(tfds_source.urllib.request, "urlopen", offline)
+    monkeypatch.setattr(tfds_names.urllib.request, "urlopen", offline)
     monkeypatch.setattr(tfds, "builder", never)
     with pytest.raises(UserError, match=r"'mnist' is not prepared in .* no network .* set --data_dir"):
         open_tfds(tmp_path, "mnist")
@@ -173,8 +174,8 @@ def test_a_network_that_does_not_answer_is_given_up(tmp_path, monkeypatch):
         released.wait(60)
         raise OSError
 
-    monkeypatch.setattr(tfds_source, "PROBE_SECONDS", 0.05)
-    monkeypatch.setattr(tfds_source.urllib.request, "urlopen", wait)
+    monkeypatch.setattr(tfds_names, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(tfds_names.urllib.request, "urlopen", wait)
     with pytest.raises(UserError, match="there is no network"):
         open_tfds(tmp_path, "mnist")
     released.set()
@@ -184,7 +185,7 @@ def test_a_download_that_fails_is_one_sentence(tmp_path, monkeypatch):
     def fails(*args: object, **options: object) -> None:
         raise AssertionError("Manual directory does not exist.\nDownload it by hand.")
 
-    monkeypatch.setattr(tfds_source, "_is_online", lambda: True)
+    monkeypatch.setattr(tfds_names, "is_online", lambda: True)
     monkeypatch.setattr(tfds, "builder", fails)
     with pytest.raises(UserError, match=r"^TFDS could not prepare 'mnist': Manual directory does not exist\.$"):
         open_tfds(tmp_path, "mnist")
