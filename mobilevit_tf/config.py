@@ -51,7 +51,8 @@ class DataConfig:
       data_dir: where TFDS data sets are prepared; None takes TFDS' own default.
       train_split, val_split: TFDS split expressions such as "train[:80%]"; None takes the data set's own validation
         (or test) split, and where it has none the last `val_fraction` of "train".
-      val_fraction: share of the photos held out where the data brings no split of its own, stratified by class.
+      val_fraction: share of the photos held out where the data brings no split of its own, stratified by class; 1 puts
+        every photo of a folder in "val", to evaluate on all of them.
       seed: of the split of a folder.
     """
 
