@@ -100,7 +100,7 @@ def _notes(image: Image.Image, data: bytes, suffix: str) -> list[str]:
     elif image.format in ("WEBP", "GIF"):
         notes.append(image.format)
     if image.format != "MPO" and _is_animated(image):
-        notes.append("animated, only the first frame counts")
+        notes.append("several frames, only the first counts")
     if image.mode.startswith("I") or (image.format == "PNG" and data[24] == 16):
         notes.append("16 bits a channel, reduced to 8")
     if image.mode in _MODE_NOTES:
