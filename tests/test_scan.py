@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import struct
 from pathlib import Path
 
-import numpy as np
 import pytest
-from photo_files import encode, exif, folder_of_classes, photo, png_of, write
-from PIL import Image
+from messy_folder import messy_folder
+from photo_files import folder_of_classes, photo, write
 
 from mobilevit_tf import scan
 from mobilevit_tf.errors import UserError
@@ -24,46 +22,7 @@ def reasons(report: ScanReport, path: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def messy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds every kind of file that folders hold in life."""
-    root = folder_of_classes(tmp_path_factory.mktemp("messy"), {"cat": 4, "dog": 4})
-    grey = Image.fromarray(np.full((20, 20), 99, np.uint8))
-    rgba = Image.new("RGBA", (20, 20), (9, 99, 9, 128))
-    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
-    files = {
-        "cat/truncated.jpg": photo(50, 200, 150)[:800],
-        "cat/empty.jpg": b"",
-        "cat/text.jpg": b"a note, not a photo\n",
-        "cat/notes.txt": b"taken in May\n",
-        "cat/bomb.png": png_of(20_000, 20_000, 8, 0, b""),
-        "cat/webp.webp": photo(51, format="WEBP"),
-        "cat/webp_named.jpg": photo(52, format="WEBP"),
-        "cat/cmyk.jpg": encode(Image.new("CMYK", (20, 20), (90, 10, 0, 0))),
-        "cat/deep_grey.png": encode(np.full((20, 20), 40_000, np.uint16), "PNG"),
-        "cat/deep_rgb.png": png_of(1, 1, 16, 2, b"\0" + struct.pack(">3H", 1, 2, 3)),
-        "cat/grey.jpg": encode(grey),
-        "cat/bits.png": encode(grey.convert("1"), "PNG"),
-        "cat/alpha.png": encode(rgba, "PNG"),
-        "cat/grey_alpha.png": encode(rgba.convert("LA"), "PNG"),
-        "cat/one_frame.gif": encode(frames[0], "GIF"),
-        "cat/animated.gif": encode(frames[0], "GIF", save_all=True, append_images=frames[1:]),
-        "cat/cut_animation.gif": encode(frames[0], "GIF", save_all=True, append_images=frames[1:], loop=0)[:-40],
-        "cat/rotated.jpg": photo(53, exif=exif(6)),
-        "cat/iphone.HEIC": photo(54, format="HEIF"),
-        "cat/no_ending": photo(55),
-        "cat/._cat_0.jpg": b"\0\5\26\7 resource fork",
-        "cat/.DS_Store": b"\0",
-        "cat/Thumbs.db": b"\0",
-        "cat/.thumbnails/small.jpg": photo(56),
-        "cat/2019/may/deep.jpg": photo(57),
-        "cat/copy.jpg": photo(0),
-        "dog/copy.jpg": photo(0),
-        "beside.jpg": photo(58),
-        ".hidden/x.jpg": photo(59),
-        "__MACOSX/cat/x.jpg": photo(60),
-    }
-    for path, data in files.items():
-        write(root / path, data)
-    return root
+    return messy_folder(tmp_path_factory.mktemp("messy"))
 
 
 @pytest.fixture(scope="module")
@@ -126,11 +85,20 @@ def test_plain_photos_and_heic_get_no_remark(report):
     assert reasons(report, "cat/iphone.HEIC") == reasons(report, "dog/dog_1.jpg") == []
 
 
-def test_exact_duplicates_of_a_class_stay_in_one_split_and_are_named(report):
-    split = {photo.path: photo.split for photo in report.photos}
-    assert split["cat/cat_0.jpg"] == split["cat/copy.jpg"]
+def test_exact_duplicates_are_named_with_their_twin(report):
     assert Finding("cat/copy.jpg", "exact duplicate", detail="equals cat/cat_0.jpg") in report.findings
     assert any(reason.startswith("exact duplicate in another class") for reason in reasons(report, "dog/copy.jpg"))
+
+
+def test_copies_of_one_photo_stay_in_one_split(tmp_path):
+    for copy in range(3):
+        for index in range(5):
+            write(tmp_path / "a" / f"{index}_{copy}.jpg", photo(index))
+            write(tmp_path / "b" / f"{index}_{copy}.jpg", photo(10 + index))
+    report = scan_folder(tmp_path, progress=False)
+    split_of = {(photo.class_name, photo.path.split("_")[0]): photo.split for photo in report.photos}
+    assert all(split_of[photo.class_name, photo.path.split("_")[0]] == photo.split for photo in report.photos)
+    assert sorted(photo.split for photo in report.photos) == ["train"] * 24 + ["val"] * 6
 
 
 def test_the_report_counts_every_file_once(messy, report):
