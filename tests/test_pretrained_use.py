@@ -25,7 +25,7 @@ def published(tmp_path_factory):
 
 def test_a_frozen_epoch_trains_the_classifier_alone_and_the_next_one_everything(published, tmp_path):
     train = TrainConfig(epochs=2, freeze_epochs=1, init_from=str(published), batch_size=256, input_size=32,
-                        ema_decay=0.0, learning_rate=1e-3, warmup_steps=0)  # fmt: skip
+                        ema_decay=0.0, learning_rate=1e-3, warmup_steps=0, strategy="one_device")  # fmt: skip
     config = RunConfig(ModelConfig("tiny", num_classes=10), DataConfig("digits"), AugmentConfig("none"), train)
     source = datasets.open_source(config.data)
     session.train_and_evaluate(config, source, tmp_path / "run")
