@@ -183,15 +183,6 @@ class ScaledSoftmax(tf_keras.layers.Layer):
         return super().get_config() | {"scale": self.scale}
 
 
-@tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class RootMeanSquareNorm(tf_keras.layers.Layer):
-    """x / sqrt(mean(x^2) + epsilon) over the channels: LayerNorm of tokens whose mean is zero, without gamma, beta."""
-
-    def call(self, inputs):
-        square = tf.reduce_mean(inputs * inputs, -1, keepdims=True)
-        return inputs * tf.math.rsqrt(square + LAYER_NORM_EPSILON)
-
-
 def unfold(features: tf.Tensor, patch_size: int) -> tf.Tensor:
     """The paper's unfolding (section 3.1): [B, H, W, C] -> [B, P, N, C].
 

@@ -11,7 +11,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
 from tf_keras import layers as keras_layers
 
-from mobilevit_tf import layers
+from mobilevit_tf import folded_layers, layers
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.variants import VARIANTS, Stage, get_variant
 
@@ -19,9 +19,9 @@ from mobilevit_tf.variants import VARIANTS, Stage, get_variant
 class _Builder:
     """Adds named layers to a Functional graph; `folded` leaves out what folding moves into the convolutions."""
 
-    def __init__(self, config: ModelConfig, height: int | None, width: int | None, folded: bool):
+    def __init__(self, config: ModelConfig, height: int | None, width: int | None, folded: bool, softmax: bool):
         self.config, self.variant = config, get_variant(config.variant)
-        self.height, self.width, self.folded = height, width, folded
+        self.height, self.width, self.folded, self.softmax = height, width, folded, softmax
         self.dropout_rate, self.classifier_dropout_rate = (0.0, 0.0) if folded else config.rates
 
     def conv(
@@ -52,6 +52,8 @@ class _Builder:
         """One pixel on every side before a stride, as the paper's code has it: TensorFlow's "same" differs there."""
         if stride == 1:
             return x, "same"
+        if self.folded and None not in x.shape[1:]:
+            return folded_layers.EdgeZeros(name=f"{name}_pad")(x), "valid"
         return keras_layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
 
     def _norm_act(self, x, name: str, norm: bool, act: bool):
@@ -64,7 +66,7 @@ class _Builder:
     def layer_norm(self, x, name: str):
         """LayerNorm; in the folded graph its scale, shift and centring are in the convolutions around it."""
         if self.folded:
-            return layers.RootMeanSquareNorm(name=name)(x)
+            return folded_layers.RootMeanSquareNorm(name=name)(x)
         return keras_layers.LayerNormalization(epsilon=layers.LAYER_NORM_EPSILON, name=name)(x)
 
     def dropout(self, x, name: str):
@@ -88,9 +90,13 @@ class _Builder:
             for part in ("query", "key", "value")
         }
         scores = layers.ProductTransposed(name=f"{name}_scores")([parts["query"], parts["key"]])  # [B, P*heads, N, N]
-        weights = layers.ScaledSoftmax(1 / math.sqrt(dim // heads), name=f"{name}_softmax")(scores)
-        weights = self.dropout(weights, f"{name}_dropout")
-        mixed = layers.ProductTransposed(name=f"{name}_mix")([weights, parts["value"]])  # [B, P*heads, N, d/heads]
+        if not self.softmax:
+            weights = folded_layers.Exponential(name=f"{name}_exponential")(scores)
+            mixed = folded_layers.WeightedMean(name=f"{name}_mix")([weights, parts["value"]])
+        else:
+            scale = 1 if self.folded else 1 / math.sqrt(dim // heads)  # folded into the query's weights
+            weights = self.dropout(layers.ScaledSoftmax(scale, name=f"{name}_softmax")(scores), f"{name}_dropout")
+            mixed = layers.ProductTransposed(name=f"{name}_mix")([weights, parts["value"]])  # [B, P*heads, N, d/heads]
         mixed = layers.MergePatches(patch_size, heads, name=f"{name}_merge")([mixed, x])  # [B, H, W, d]
         return self.dense(mixed, dim, f"{name}_output")
 
@@ -154,6 +160,7 @@ def build(
     *,
     batch_size: int | None = None,
     folded: bool = False,
+    softmax: bool = True,
 ) -> tf_keras.Model:
     """The model: float images [B, height, width, 3] -> logits [B, num_classes].
 
@@ -163,9 +170,11 @@ def build(
         into patches is resized bilinearly inside the block, as the paper's code does (224: 7x7 -> 8x8 -> 7x7).
       batch_size: B, None for any.
       folded: what is quantised and exported, with the weights of `quantize.fold.fold`: no BatchNorm and no dropout,
-        each convolution with a bias instead, RootMeanSquareNorm for LayerNorm.
+        each convolution with a bias instead, and the layers of `folded_layers` where they are cheaper.
+      softmax: False takes, with `folded`, an exponential and a division for attention's softmax: cheaper, and equal as
+        long as no score comes near 88, where float32 overflows.
     """
-    return _Builder(config, height, width, folded).build(batch_size)
+    return _Builder(config, height, width, folded, softmax or not folded).build(batch_size)
 
 
 def count_macs(model: tf_keras.Model) -> int:

@@ -1,12 +1,13 @@
 """From trained weights to the weights of the folded graph that is quantised and exported; exact, no TensorFlow.
 
-Three identities of the trained network, applied by weight name:
+Four identities of the trained network, applied by weight name:
 1. BatchNorm is a scale and a shift a channel: both go into the convolution before it.
 2. LayerNorm's gamma and beta are a scale and a shift a channel: both go into the 1x1 convolutions that read it.
 3. LayerNorm does not see a constant added to all channels of a token. Everything that writes to the residual stream
    (the projection, attention's and the feed-forward network's last 1x1 convolution) is made to write tokens of mean
-   zero, after which LayerNorm is `layers.RootMeanSquareNorm`: one pass less over the tokens, and no subtraction whose
-   operands were both rounded to 8 bits.
+   zero, after which LayerNorm is `folded_layers.RootMeanSquareNorm`: one pass less over the tokens, and no
+   subtraction whose operands were both rounded to 8 bits.
+4. Softmax's factor 1 / sqrt(d / heads) is a scale of the queries.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ _NORM_READERS = {
 _RESIDUAL_WRITERS = ("_vit_projection_conv", "_attention_output", "_ffn2")
 
 
-def fold(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def fold(weights: Mapping[str, np.ndarray], num_heads: int) -> dict[str, np.ndarray]:
     """The weights of `mobilevit.build(..., folded=True)` from those of the trained model.
 
     Args:
       weights: float32 arrays by name, as `weights.to_dict` gives them and a model file holds them.
+      num_heads: attention heads of the variant.
 
     Raises:
       UserError: where a BatchNorm has no convolution before it: the weights belong to another architecture.
@@ -43,6 +45,11 @@ def fold(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     for layer in {name.split("/")[0] for name in folded}:
         if layer.endswith(_RESIDUAL_WRITERS):
             _center(folded, layer)
+        if layer.endswith("_attention_query"):
+            for part in ("kernel", "bias"):
+                folded[f"{layer}/{part}"] = folded[f"{layer}/{part}"] / np.sqrt(
+                    weights[f"{layer}/bias"].size // num_heads
+                )
     folded["classifier/kernel"] = folded["classifier/kernel"][np.newaxis, np.newaxis]  # dense as 1x1 convolution
     return {name: value.astype(np.float32) for name, value in folded.items()}
 

@@ -13,6 +13,7 @@ from mobilevit_tf import mobilevit, weights
 from mobilevit_tf.model_file import ModelFile
 from mobilevit_tf.source import Source
 from mobilevit_tf.tflite_model import ModelInfo
+from mobilevit_tf.variants import get_variant
 from quantize import calibration, convert, finetune, metadata, photos, qat
 from quantize.fold import fold
 from quantize.settings import CalibrationConfig, FineTuneConfig
@@ -36,7 +37,7 @@ class Exporter:
         metadata.check_labels(model.labels, model.config.num_classes)
         self.model, self.source, self.calibrate, self.tune = model, source, calibrate, tune
         self.float_model = self._build(None)
-        weights.assign(self.float_model, fold(model.weights))
+        weights.assign(self.float_model, fold(model.weights, get_variant(model.config.variant).num_heads))
         self.quantized_model: tf_keras.Model | None = None
         self._ranges: dict[str, tuple[float, float]] | None = None
 

@@ -3,9 +3,8 @@
 What the configs decide, layer by layer, so that the converted file is one XNNPACK partition:
 - Convolutions (dense layers are 1x1 convolutions): 8-bit weights a channel, 8-bit outputs.
 - Swish: its sigmoid has TFLite's fixed LOGISTIC range, its product a range of its own.
-- Keys and values: zero point 0, because the kernel takes no other second operand of a product.
-- Attention's weights: the fixed range [0, 1). The softmax before them, and the norms, stay float between
-  8-bit tensors: XNNPACK has no 8-bit kernel for them, and its float ones are fast.
+- Attention from the scores to the weighted mean, and the norms, stay float between 8-bit tensors: XNNPACK has no
+  8-bit kernels for them, its float ones are fast, and nothing is rounded there.
 - Padding, resizes, reshapes and transposes: no range of their own, they carry their input's.
 """
 
@@ -25,17 +24,20 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
     quantizers,
 )
 
-from mobilevit_tf import layers
+from mobilevit_tf import folded_layers, layers
 
-UNIT_RANGE = (0.0, 255 / 256)  # TFLite's fixed output range of LOGISTIC and SOFTMAX: scale 1/256, zero point -128
-_CARRIES_ITS_INPUT = (
+GATE_RANGE = (0.0, 255 / 256)  # TFLite's fixed output range of LOGISTIC: scale 1/256, zero point -128
+SCORES = "_attention_scores"
+_NO_RANGE_OF_ITS_OWN = (
     tf_keras.layers.InputLayer,
-    tf_keras.layers.ZeroPadding2D,
     tf_keras.layers.Flatten,
     layers.SplitPatches,
     layers.MergePatches,
     layers.ResizeToMultiple,
     layers.ResizeLike,
+    layers.ScaledSoftmax,
+    folded_layers.EdgeZeros,
+    folded_layers.Exponential,
 )
 
 
@@ -59,36 +61,32 @@ class ChannelQuantizer(quantizers.LastValueQuantizer):
 
 
 class RangeQuantizer(quantizers.MovingAverageQuantizer):
-    """8-bit activations in one range, set by calibration; `frozen` keeps it during fine-tuning.
+    """8-bit activations in one range, set by calibration; `frozen` keeps it during fine-tuning."""
 
-    A symmetric range is [-128/127 m, m]: its zero point is exactly 0.
-    """
-
-    def __init__(self, symmetric: bool, frozen: bool):
-        super().__init__(num_bits=8, per_axis=False, symmetric=symmetric, narrow_range=False)
+    def __init__(self, frozen: bool):
+        super().__init__(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
         self.frozen = frozen
 
     def __call__(self, inputs, training, weights, **kwargs):
         return super().__call__(inputs, training and not self.frozen, weights, **kwargs)
 
     def get_config(self):
-        return {"symmetric": self.symmetric, "frozen": self.frozen}
+        return {"frozen": self.frozen}
 
 
 def _gate(inputs: tf.Tensor) -> tf.Tensor:
-    return tf.quantization.fake_quant_with_min_max_args(tf.sigmoid(inputs), *UNIT_RANGE)
+    return tf.quantization.fake_quant_with_min_max_args(tf.sigmoid(inputs), *GATE_RANGE)
 
 
 class LayerConfig(quantize_config.QuantizeConfig):
     """How one layer is quantised.
 
     Attributes:
-      symmetric: the output's zero point is 0.
       frozen: fine-tuning does not move the output's range.
     """
 
-    def __init__(self, symmetric: bool = False, frozen: bool = False):
-        self.symmetric, self.frozen = symmetric, frozen
+    def __init__(self, frozen: bool):
+        self.frozen = frozen
 
     def get_weights_and_quantizers(self, layer):
         if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
@@ -109,10 +107,10 @@ class LayerConfig(quantize_config.QuantizeConfig):
             layer.gate = _gate
 
     def get_output_quantizers(self, layer):
-        return [RangeQuantizer(self.symmetric, self.frozen)]
+        return [RangeQuantizer(self.frozen)]
 
     def get_config(self):
-        return {"symmetric": self.symmetric, "frozen": self.frozen}
+        return {"frozen": self.frozen}
 
 
 class _NoRegistry(quantize_registry.QuantizeRegistry):
@@ -141,14 +139,14 @@ class _Scheme(quantize_scheme.QuantizeScheme):
 _SCOPE = {cls.__name__: cls for cls in (ChannelQuantizer, RangeQuantizer, LayerConfig)}
 
 
+def has_range(layer: tf_keras.layers.Layer) -> bool:
+    """True where a layer's output is rounded to 8 bits in a range of its own."""
+    return not isinstance(layer, _NO_RANGE_OF_ITS_OWN) and not layer.name.endswith(SCORES)
+
+
 def quantized_layers(model: tf_keras.Model) -> list[str]:
     """Names of the layers of a folded model whose output gets a range, in order."""
-    return [layer.name for layer in model.layers if not isinstance(layer, _CARRIES_ITS_INPUT)]
-
-
-def needs_zero_point_0(name: str) -> bool:
-    """Keys and values are the second operands of attention's products."""
-    return name.endswith(("_attention_key", "_attention_value"))
+    return [layer.name for layer in model.layers if has_range(layer)]
 
 
 def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, frozen: bool) -> tf_keras.Model:
@@ -156,7 +154,7 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
 
     Args:
       model: from `mobilevit.build(..., folded=True)`, with its weights; left as it is.
-      ranges: (lowest, highest) output by layer name, from `calibration`; softmax layers take UNIT_RANGE.
+      ranges: (lowest, highest) output by layer name, from `calibration`.
       frozen: fine-tuning keeps these ranges instead of following them with a moving average.
 
     Returns:
@@ -164,21 +162,16 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
     """
 
     def annotate(layer):
-        if isinstance(layer, _CARRIES_ITS_INPUT):
+        if not has_range(layer):
             return layer
-        unit = isinstance(layer, layers.ScaledSoftmax)
-        return quantize.quantize_annotate_layer(layer, LayerConfig(needs_zero_point_0(layer.name), frozen or unit))
+        return quantize.quantize_annotate_layer(layer, LayerConfig(frozen))
 
     with tf_keras.utils.custom_object_scope(_SCOPE):
         annotated = tf_keras.models.clone_model(model, clone_function=annotate)
         annotated.set_weights(model.get_weights())
         quantized = quantize.quantize_apply(annotated, _Scheme())
     for wrapper in _wrappers(quantized):
-        unit = isinstance(wrapper.layer, layers.ScaledSoftmax)
-        low, high = UNIT_RANGE if unit else _range_with_zero(*ranges[wrapper.layer.name])
-        if needs_zero_point_0(wrapper.layer.name):
-            high = max(-low * 127 / 128, high)
-            low = -high * 128 / 127
+        low, high = _range_with_zero(*ranges[wrapper.layer.name])
         wrapper._output_quantizer_vars["min_var"].assign(low)
         wrapper._output_quantizer_vars["max_var"].assign(high)
     set_weight_ranges(quantized)

@@ -1,0 +1,57 @@
+"""The layers of the folded graph: cheaper forms of the trained graph's, equal for the weights of `quantize.fold`.
+
+Each was chosen by counting ARM64 instructions of the exported file (docs/quantisation.md).
+"""
+
+from __future__ import annotations
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import tensorflow as tf
+import tf_keras
+
+from mobilevit_tf.layers import LAYER_NORM_EPSILON
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class RootMeanSquareNorm(tf_keras.layers.Layer):
+    """x / sqrt(mean(x^2) + epsilon) over the channels: LayerNorm of tokens whose mean is zero, without gamma, beta."""
+
+    def call(self, inputs):
+        square = tf.reduce_mean(inputs * inputs, -1, keepdims=True)
+        return inputs * tf.math.rsqrt(square + LAYER_NORM_EPSILON)
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class EdgeZeros(tf_keras.layers.Layer):
+    """Zeros around [B, H, W, C] of fixed size for a 3x3 "valid" convolution of stride 2: the padding that it reads.
+
+    As a concatenation, which the runtime copies row by row; its PAD takes ten times as long for three channels.
+    """
+
+    def call(self, inputs):
+        for axis in (1, 2):
+            batch = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
+            sides = [1 if other == axis else inputs.shape[other] for other in (1, 2, 3)]
+            zeros = tf.zeros([batch, *sides])
+            inputs = tf.concat([zeros, inputs, zeros] if inputs.shape[axis] % 2 else [zeros, inputs], axis)
+        return inputs
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class Exponential(tf_keras.layers.Layer):
+    """exp(scores): softmax's numerator, without the pass that looks for each row's maximum."""
+
+    def call(self, inputs):
+        return tf.exp(inputs)
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class WeightedMean(tf_keras.layers.Layer):
+    """Called on (weights [.., N, N], values [.., c, N]): the values' mean under each row of weights, [.., N, c].
+
+    Dividing after the product is a division of N * c numbers, where softmax divides N * N.
+    """
+
+    def call(self, inputs):
+        weights, values = inputs
+        return tf.matmul(weights, values, transpose_b=True) / tf.reduce_sum(weights, -1, keepdims=True)
