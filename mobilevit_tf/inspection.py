@@ -49,4 +49,4 @@ def _evaluate_run(path: str, source, split: str) -> evaluate.Evaluation:
     file = model_file.load(path)
     model = mobilevit.build(file.config, *file.spec.size)
     weights.assign(model, file.weights)
-    return evaluate.evaluate_keras(model, source, split, file.spec)
+    return evaluate.evaluate_keras(model, source, split, file.spec, labels=file.labels)

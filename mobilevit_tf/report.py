@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def write_report(
       run_dir: where `report.html` goes.
       title: of the page, plain text such as "MobileViT-XXS, flowers".
       history: one mapping an epoch: epoch, train_loss, learning_rate, images_per_second, seconds, val_loss, val_top1.
-      metrics: what metrics.json holds, `run_facts.collect()` and "dataset_sha256" included; every entry is shown.
+      metrics: what metrics.json holds, `train_seconds` and `run_facts.collect()` included; every entry is shown.
       evaluation: the answers of the weights that the run keeps.
       source: where the evaluated photos are read again, for the thumbnails.
       split: the split that `evaluation` is of.
@@ -65,8 +66,8 @@ def _head(title: str, metrics: Mapping, evaluation: Evaluation, split: str) -> s
         f"photos in {split}": f"{len(evaluation.ids):,}",
         "classes": f"{len(evaluation.labels):,}",
     }
-    if isinstance(metrics.get("seconds"), int | float):
-        tiles["training time"] = duration(metrics["seconds"])
+    if "train_seconds" in metrics:
+        tiles["training time"] = duration(metrics["train_seconds"])
     cells = (f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
              for name, value in tiles.items())  # fmt: skip
     date = html.escape(str(metrics.get("finished", "")))
@@ -185,4 +186,5 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", f"{value:.6g}" if isinstance(value, float) else str(value)
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            yield f"{prefix}{key}", f"{value:.6g}" if isinstance(value, float) else textwrap.shorten(text, 400)

@@ -30,7 +30,7 @@ HISTORY = [
     {"epoch": 2, "train_loss": 0.75, "learning_rate": 1e-3, "images_per_second": 83.0, "seconds": 34.9,
      "val_loss": 0.5, "val_top1": 0.75},
 ]  # fmt: skip
-METRICS = {"top1": 0.5, "seconds": 7384.2, "dataset_sha256": "cd" * 32, "versions": {"numpy": "2.1.3"},
+METRICS = {"top1": 0.5, "train_seconds": 7384.2, "dataset_sha256": "cd" * 32, "versions": {"numpy": "2.1.3"},
            "command": "python train_main.py --data='<my photos>'", "hardware": "Z80, 1 core"}  # fmt: skip
 
 
