@@ -28,7 +28,9 @@ def notice(text: str, kind: str = "error") -> str:
 
 
 def _sentence(text: str) -> str:
-    text = text[:1].upper() + text[1:]
+    first_word = text.split(" ", 1)[0]
+    if "." not in first_word:  # a file's name keeps its spelling
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else text + "."
 
 

@@ -73,7 +73,7 @@ NO_PICTURES = {
 
 @pytest.fixture(scope="module")
 def client(preview) -> Client:
-    return Client(preview.url, verbose=False)
+    return Client(preview.url, verbose=False, ssl_verify=False)
 
 
 @pytest.fixture(scope="module")

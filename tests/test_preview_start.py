@@ -20,7 +20,7 @@ def run(*flags: str) -> subprocess.CompletedProcess:
 
 def test_runs_without_tensorflow_and_without_any_network_and_leaves_no_uploads(tiny_tflite):
     with PreviewServer(sys.executable, f"--model={tiny_tflite / 'int8.tflite'}", "--threads=2") as server:
-        client = Client(server.url, verbose=False)
+        client = Client(server.url, verbose=False, ssl_verify=False)
         assert client.predict(handle_file(EXAMPLE), api_name="/classify")["label"]
         server.stop()
     assert server.url.startswith("http://127.0.0.1:")

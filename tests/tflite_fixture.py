@@ -1,7 +1,8 @@
 """Writes small .tflite files with the project's metadata; a script of its own because it needs TensorFlow.
 
-`python tests/tflite_fixture.py FOLDER` leaves float.tflite, int8.tflite (the same weights) and other.tflite (other
-weights, hence other answers): the tiny variant at 64 x 64 pixels, five classes.
+`python tests/tflite_fixture.py FOLDER` leaves the tiny variant at 64 x 64 pixels with five classes three times:
+float.tflite; int8.tflite, the same weights quantised; and other.tflite, which is float.tflite with its labels moved on
+by one, so that its answers always differ, always unsure, and without a crop.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,16 @@ SIZE = 64
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def with_metadata(flatbuffer: bytes, mode: str, unsure_below: float = 0.4, **spec: object) -> bytes:
+def with_metadata(
+    flatbuffer: bytes, mode: str, labels: Sequence[str] = LABELS, unsure_below: float = 0.0, **spec: object
+) -> bytes:
     """Appends labels, ImageSpec and model info as an uncompressed ZIP, the form that readers expect."""
     from mobilevit_tf.image_spec import ImageSpec
     from mobilevit_tf.tflite_model import INFO_FILE, LABELS_FILE, SPEC_FILE, ModelInfo
 
     info = ModelInfo(f"Tiny flowers {mode}", "tiny", mode, "0.1", "Apache-2.0", "fixture", unsure_below=unsure_below)
     files = {
-        LABELS_FILE: "\n".join(LABELS) + "\n",
+        LABELS_FILE: "\n".join(labels) + "\n",
         SPEC_FILE: ImageSpec(SIZE, SIZE, **spec).to_json(),
         INFO_FILE: info.to_json(),
     }
@@ -83,10 +86,13 @@ def write(folder: Path) -> None:
 
     signature = tf.TensorSpec([1, SIZE, SIZE, 3], tf.float32, name="image")
     function = tf.function(lambda image: model(image, training=False)).get_concrete_function(signature)
-    _draw_weights(model, seed=5)
-    (folder / "other.tflite").write_bytes(with_metadata(_converter(function).convert(), "float32 other"))
     _draw_weights(model, seed=1)
-    (folder / "float.tflite").write_bytes(with_metadata(_converter(function).convert(), "float32"))
+    float32 = _converter(function).convert()
+    (folder / "float.tflite").write_bytes(with_metadata(float32, "float32"))
+    turned = LABELS[1:] + LABELS[:1]
+    (folder / "other.tflite").write_bytes(
+        with_metadata(float32, "float32 other", turned, unsure_below=1.0, crop_fraction=1.0)
+    )
     converter = _converter(function)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = _photos
