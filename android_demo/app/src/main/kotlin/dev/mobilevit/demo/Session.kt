@@ -4,7 +4,6 @@ import android.content.Context
 import android.graphics.Bitmap
 import android.graphics.BitmapFactory
 import android.net.Uri
-import android.os.SystemClock
 import dev.mobilevit.demo.core.Answer
 import dev.mobilevit.demo.core.Classifier
 import dev.mobilevit.demo.core.DemoException
@@ -112,10 +111,10 @@ class Session(private val context: Context) {
 
     private fun classifyCurrent() {
         val model = classifier ?: throw DemoException(Problem.NO_MODEL)
-        val start = SystemClock.elapsedRealtimeNanos()
+        val start = System.nanoTime()
         val photo = PhotoDecoder.decode(photos.current)
         val input = model.metadata.spec.modelInput(photo)
-        val preprocessMs = (SystemClock.elapsedRealtimeNanos() - start) / 1e6
+        val preprocessMs = (System.nanoTime() - start) / 1e6
         val answer = Answer.of(model.metadata, model.run(input), preprocessMs)
         val preview = PhotoDecoder.preview(photo, PREVIEW_SIDE)
         worker.onMain { state = state.copy(photo = preview, answer = answer, problem = null) }
