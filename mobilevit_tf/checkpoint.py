@@ -60,14 +60,18 @@ def _variables(trainer: Trainer) -> dict[str, tf.Variable]:
     return result
 
 
-def save(folder: Path, trainer: Trainer, progress: Progress, keep: int) -> Path:
-    """Writes the checkpoint of `progress.step` and removes all but the newest `keep`."""
+def save(folder: Path, trainer: Trainer, progress: Progress, keep: int, write: bool = True) -> None:
+    """Writes the checkpoint of `progress.step` and removes all but the newest `keep`.
+
+    Every worker calls this, since reading BatchNorm's statistics averages them over all replicas; one has `write`.
+    """
     tensors = {name: np.asarray(variable.numpy()) for name, variable in _variables(trainer).items()}
+    if not write:
+        return
     data = safetensors.numpy.save(tensors, {"progress": json.dumps(dataclasses.asdict(progress))})
-    path = write_atomic(folder / f"step-{progress.step:08d}.safetensors", data)
+    write_atomic(folder / f"step-{progress.step:08d}.safetensors", data)
     for old in _newest_first(folder)[keep:]:
         old.unlink()
-    return path
 
 
 def restore(folder: Path, trainer: Trainer) -> Progress | None:

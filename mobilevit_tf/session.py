@@ -51,9 +51,9 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> di
     strategy = trainer.make_strategy(config.train.strategy)  # first: the collectives must exist before anything else
     start = _starting_weights(config, source)
     run_dir.open_run(directory, config)
-    spec = _image_spec(config, start)
+    spec = image_spec(config, start)
     made = trainer.Trainer(
-        lambda: _build(config), config.train, spec,
+        lambda: build_model(config), config.train, spec,
         datasets.class_weights(source) if config.train.class_weights else None, strategy,
     )  # fmt: skip
     if start is not None:
@@ -62,20 +62,22 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> di
     run = Run(config, source, spec, made, directory, start.license if start else model_file.LICENSE)
     run.fit()
     metrics = _metrics(config, source, run)
+    run.save_model(model_file.NAME)
     if run.is_chief:
-        run.save_model(model_file.NAME)
         _write_reports(config, source, run, metrics)
         write_json(directory / METRICS, metrics)  # last: its presence says that the run is finished
         _print_summary(directory, metrics)
     return metrics
 
 
-def _build(config: RunConfig) -> tf_keras.Model:
+def build_model(config: RunConfig) -> tf_keras.Model:
+    """The model that is trained: of one input size, or of any for multi-scale."""
     size = None if config.train.multiscale else config.train.input_size
     return mobilevit.build(config.model, size, size)
 
 
-def _image_spec(config: RunConfig, start: ModelFile | None) -> ImageSpec:
+def image_spec(config: RunConfig, start: ModelFile | None) -> ImageSpec:
+    """The preprocessing that the run trains for; with starting weights, theirs at the run's input size."""
     size = config.train.input_size
     if start is not None:
         return dataclasses.replace(start.spec, height=size, width=size)

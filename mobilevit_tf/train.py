@@ -21,7 +21,7 @@ from mobilevit_tf.model_file import ModelFile
 from mobilevit_tf.multiscale import Step, plan_epoch
 from mobilevit_tf.run_dir import CHECKPOINTS, RunConfig
 from mobilevit_tf.source import Source
-from mobilevit_tf.trainer import Trainer
+from mobilevit_tf.trainer import Trainer, place_in_cluster
 
 _LOGGER = logging.getLogger(__name__)
 MAX_ROLLBACKS = 3
@@ -45,12 +45,9 @@ class Run:
     ):  # fmt: skip
         self.config, self.source, self.spec, self.trainer, self.run_dir = config, source, spec, trainer, run_dir
         self.license = license
-        strategy = trainer.strategy
-        resolver = strategy.cluster_resolver
-        many = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-        self.host, self.hosts = (resolver.task_id, strategy.extended._num_workers) if many else (0, 1)
+        self.host, self.hosts = place_in_cluster(trainer.strategy)
         self.is_chief = self.host == 0
-        self.replicas = strategy.num_replicas_in_sync
+        self.replicas = trainer.strategy.num_replicas_in_sync
         self.train_images = source.size("train")
         if self.train_images < self.replicas:
             raise UserError(f"{self.train_images} training photos for {self.replicas} replicas: expected one for each")
@@ -160,8 +157,8 @@ class Run:
             with writer.as_default(step=progress.step):
                 for key in ("train_loss", "learning_rate", "val_loss", "val_top1"):
                     tf.summary.scalar(key, row[key])
-            if top1 >= max(entry["val_top1"] for entry in progress.history):
-                self.save_model("best.safetensors")
+        if top1 >= max(entry["val_top1"] for entry in progress.history):
+            self.save_model("best.safetensors")
         self._save()
 
     def evaluate(self, split: str) -> tuple[float, float]:
@@ -183,12 +180,15 @@ class Run:
         names, run_id = self.source.class_names, self.run_dir.name
         return ModelFile(self.config.model, self.spec, names, values, run_id, self.license)
 
-    def save_model(self, name: str) -> Path:
-        return model_file.save(self.run_dir / name, self.model_file())
+    def save_model(self, name: str) -> None:
+        """Writes the EMA weights; every worker calls this, the chief writes."""
+        model = self.model_file()
+        if self.is_chief:
+            model_file.save(self.run_dir / name, model)
 
     def _save(self) -> None:
-        if self.is_chief:
-            checkpoint.save(self.folder, self.trainer, self.progress, self.config.train.keep_checkpoints)
+        keep = self.config.train.keep_checkpoints
+        checkpoint.save(self.folder, self.trainer, self.progress, keep, write=self.is_chief)
 
     def _stop(self) -> None:
         self._save()

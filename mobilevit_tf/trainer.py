@@ -32,6 +32,17 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     return tf.distribute.OneDeviceStrategy(device)
 
 
+def place_in_cluster(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """(index of this host, number of hosts); the chief, where TF_CONFIG names one, is host 0."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 0, 1
+    resolver = strategy.cluster_resolver
+    jobs = resolver.cluster_spec().as_dict()
+    chiefs, workers = len(jobs.get("chief", ())), len(jobs.get("worker", ()))
+    index = resolver.task_id + (chiefs if resolver.task_type == "worker" else 0)
+    return index, chiefs + workers
+
+
 def to_float(images: tf.Tensor, spec: ImageSpec, rgb: bool) -> tf.Tensor:
     """uint8 [B, H, W, 3] -> the model's float32 input, as `ImageSpec.normalize`; `rgb` images are put in its order."""
     if rgb and spec.color_order == "BGR":
@@ -39,6 +50,10 @@ def to_float(images: tf.Tensor, spec: ImageSpec, rgb: bool) -> tf.Tensor:
     low, high = spec.range
     scaled = tf.cast(images, tf.float32) * ((high - low) / 255.0) + low
     return (scaled - tf.constant(spec.mean, tf.float32)) / tf.constant(spec.std, tf.float32)
+
+
+def _move(average: tf.Variable, weight: tf.Variable, decay: tf.Tensor) -> tf.Operation:
+    return average.assign_sub((average - weight) * (1 - decay))
 
 
 class Trainer:
@@ -93,12 +108,12 @@ class Trainer:
         return min(decay, (1 + step) / (10 + step)) if self.config.ema_warmup else decay
 
     def _distributed_step(self, iterator, images, step, decay, frozen):
-        losses = self.strategy.run(self._replica_step, (*next(iterator), images, step, frozen))
+        losses = self.strategy.run(self._replica_step, (*next(iterator), images, step, decay, frozen))
         if self.config.ema_decay:
             self._update_ema(decay)
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
-    def _replica_step(self, image, label, images, step, frozen):
+    def _replica_step(self, image, label, images, step, decay, frozen):
         """Loss and gradients of one replica, both divided by the images of all replicas: their sum is the mean."""
         variables = self.model.get_layer("classifier").trainable_variables if frozen else self.model.trainable_variables
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -110,6 +125,8 @@ class Trainer:
         if self.config.mixed_precision == "float16":
             gradients = self.optimizer.get_unscaled_gradients(gradients)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        if self.config.ema_decay:
+            self._update_ema_statistics(decay)
         return loss
 
     def loss(self, image, label, images, seed, training: bool = True) -> tf.Tensor:
@@ -131,12 +148,16 @@ class Trainer:
         return tf.reduce_sum(losses) / images
 
     def _update_ema(self, decay):
-        """average += (1 - decay) * (weight - average), BatchNorm's statistics included, as the paper's code does."""
-        for average, weight in zip(self.ema_model.weights, self.model.weights, strict=True):
-            value = tf.cast(weight.read_value() if hasattr(weight, "read_value") else weight, average.dtype)
-            self.strategy.extended.update(
-                average, lambda variable, new: variable.assign_sub((variable - new) * (1 - decay)), args=(value,)
-            )
+        """average += (1 - decay) * (weight - average) for what the optimizer moves, once for all replicas."""
+        pairs = zip(self.ema_model.trainable_variables, self.model.trainable_variables, strict=True)
+        for average, weight in pairs:
+            self.strategy.extended.update(average, _move, args=(weight, decay))
+
+    def _update_ema_statistics(self, decay):
+        """The same for BatchNorm's statistics, which every replica keeps for itself; the paper's code averages them."""
+        pairs = zip(self.ema_model.non_trainable_variables, self.model.non_trainable_variables, strict=True)
+        for average, weight in pairs:
+            _move(average, weight, decay)
 
     @tf.function(autograph=False)
     def evaluation_step(self, iterator):
