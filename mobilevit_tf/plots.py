@@ -106,8 +106,10 @@ def confusion(matrix: np.ndarray, labels: Sequence[str]) -> str:
         axes.spines[:].set_visible(False)
         if classes > _MAX_LABELED_CLASSES:
             return
-        axes.set_xticks(range(classes), [_short(label) for label in labels], rotation=45, ha="right")
-        axes.set_yticks(range(classes), [_short(label) for label in labels])
+        names = [_short(label) for label in labels]
+        slanted = {"rotation": 45, "ha": "right"} if max(map(len, names)) > 3 else {}
+        axes.set_xticks(range(classes), names, **slanted)
+        axes.set_yticks(range(classes), names)
         axes.tick_params(length=0)
         for row, column in zip(*np.nonzero(matrix), strict=True):
             axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=9)

@@ -19,14 +19,15 @@ h3 { font-size: .95rem; margin: 0 0 .5rem; }
 p { margin: .5rem 0; }
 .soft { color: var(--soft); }
 .tiles, .plots, .photos { display: grid; gap: .75rem; }
-.tiles { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); margin-top: 1.25rem; }
+.tiles { grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); margin-top: 1.25rem; }
 .plots { grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); }
 .photos { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .9rem; margin: 0; }
-.tiles b { display: block; font-size: 1.45rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.tiles b { display: block; font-size: 1.3rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .tiles span { color: var(--soft); font-size: .85rem; }
 svg { display: block; width: 100%; height: auto; }
-.matrix { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); }
+.matrix { display: grid; gap: 1rem; }
+@media (min-width: 48rem) { .matrix { grid-template-columns: 3fr 2fr; } }
 .matrix svg { margin: 0 auto; }
 .scroll { overflow-x: auto; padding: 0; }
 .tall { max-height: 40rem; overflow-y: auto; }
