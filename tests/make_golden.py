@@ -148,7 +148,6 @@ def photo_files() -> dict[str, bytes]:
         "large_4000x3000.jpg": encoded(scene(4000, 3000), "JPEG", quality=20, progressive=True),
         "large_2501x1999.jpg": encoded(scene(2501, 1999), "JPEG", quality=20, subsampling="4:4:4", progressive=True),
         "srgb.jpg": encoded(odd, "JPEG", icc_profile=profile()),
-        "display_p3.jpg": encoded(odd, "JPEG", quality=95, subsampling="4:4:4", icc_profile=profile(DISPLAY_P3)),
         "alpha.png": encoded(alpha, "PNG"),
         "palette.png": encoded(alpha.quantize(16), "PNG"),
         "grey_16_bit.png": encoded(Image.fromarray(np.asarray(odd.convert("L")).astype(np.uint16) * 257), "PNG"),
@@ -157,6 +156,16 @@ def photo_files() -> dict[str, bytes]:
         "first_frame.gif": encoded(odd, "GIF", save_all=True, append_images=[scene(61, 43).rotate(180)]),
         "plain.bmp": encoded(odd, "BMP"),
     }  # fmt: skip
+
+
+def wide_gamut_file() -> dict[str, bytes]:
+    return {"display_p3.jpg": encoded(scene(24, 16), "JPEG", quality=95, icc_profile=profile(DISPLAY_P3))}
+
+
+def wide_gamut_case() -> dict:
+    """The one kind of photo where the phone's decoder may differ: its pixels are stored, to say by how much."""
+    [(name, data)] = wide_gamut_file().items()
+    return {"file": name, "decoded": pixels.decode(data).tobytes().hex()}
 
 
 def photo_case(name: str, data: bytes) -> dict:
@@ -204,12 +213,17 @@ def vectors() -> dict:
         "normalize": normalize_cases(),
         "photo_spec": PHOTO_SPEC.to_json(),
         "photos": [photo_case(name, data) for name, data in photo_files().items()],
+        "wide_gamut": wide_gamut_case(),
         "bad_photos": list(bad_photo_files()),
     }
 
 
+def all_files() -> dict[str, bytes]:
+    return photo_files() | wide_gamut_file() | bad_photo_files()
+
+
 def main() -> None:
-    for name, data in (photo_files() | bad_photo_files()).items():
+    for name, data in all_files().items():
         write_atomic(GOLDEN / "photos" / name, data)
     write_json(GOLDEN / "vectors.json", vectors())
     if MODEL.is_file():

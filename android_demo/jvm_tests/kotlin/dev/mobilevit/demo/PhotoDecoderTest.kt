@@ -23,16 +23,23 @@ class PhotoDecoderTest {
     @Test
     fun everyPhotoIsDecodedToThePixelsThatPillowGives() {
         val spec = ImageSpec.fromJson(Golden.vectors.getString("photo_spec"))
-        val differing = Golden.cases("photos").filter { case ->
+        for (case in Golden.cases("photos")) {
             val name = case.getString("file")
             val pixels = PhotoDecoder.decode(Golden.photo(name))
             assertEquals(name, case.getInt("width") to case.getInt("height"), pixels.width to pixels.height)
-            val same = case.getString("decoded_sha256") == Golden.sha256(Golden.rgb(pixels))
-            if (same) assertEquals(name, case.getString("input_sha256"), Golden.sha256(spec.modelInput(pixels)))
-            if (!same) System.getProperty("dump")?.let { File(it, name + "_${pixels.width}x${pixels.height}").writeBytes(Golden.rgb(pixels)) }
-            !same
+            assertEquals(name, case.getString("decoded_sha256"), Golden.sha256(Golden.rgb(pixels)))
+            assertEquals(name, case.getString("input_sha256"), Golden.sha256(spec.modelInput(pixels)))
         }
-        assertEquals(emptySet<String>(), differing.map { it.getString("file") }.toSet())
+    }
+
+    @Test
+    fun aPhotoOfAnotherColourSpaceDiffersFromPillowByAtMostOneLevel() {
+        val case = Golden.vectors.getJSONObject("wide_gamut")
+        val pixels = Golden.rgb(PhotoDecoder.decode(Golden.photo(case.getString("file"))))
+        val expected = case.getString("decoded").chunked(2).map { it.toInt(16) }
+        val differences = expected.indices.map { abs(expected[it] - (pixels[it].toInt() and 0xFF)) }
+        println("Display P3: largest difference ${differences.max()}, on ${differences.count { it > 0 }} of ${differences.size}")
+        assertTrue("${differences.max()}", differences.max() <= 1)
     }
 
     @Test

@@ -38,6 +38,7 @@ class ScreenshotTest {
         if (theme == "light") {
             RuntimeEnvironment.setQualifiers("+land")
             controller.configurationChange()
+            Screen.awaitIdle()
             save(controller.get(), "landscape_$theme")
             return
         }

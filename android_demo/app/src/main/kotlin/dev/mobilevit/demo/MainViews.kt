@@ -25,10 +25,6 @@ class MainViews(private val activity: Activity, private val onSample: (String) -
     private val times: TextView = activity.findViewById(R.id.times)
     private val samples: ViewGroup = activity.findViewById(R.id.samples)
 
-    init {
-        photo.clipToOutline = true // the corners of its background
-    }
-
     fun show(state: ScreenState) {
         toolbar.subtitle = state.modelName ?: activity.getString(R.string.loading_model)
         photo.setImageBitmap(state.photo)
@@ -67,7 +63,6 @@ class MainViews(private val activity: Activity, private val onSample: (String) -
         samples.removeAllViews()
         for ((name, picture) in pictures) {
             val view = activity.layoutInflater.inflate(R.layout.sample, samples, false) as ImageView
-            view.clipToOutline = true
             view.setImageBitmap(picture)
             view.contentDescription = activity.getString(R.string.sample_spoken, title(name))
             view.setOnClickListener { onSample(name) }
