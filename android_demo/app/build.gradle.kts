@@ -36,7 +36,7 @@ android {
         noCompress += "tflite" // the model is mapped from inside the APK
     }
 
-    sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("demoAssets"))
+    sourceSets["main"].assets.srcDir(layout.buildDirectory.dir("demoAssets").get().asFile)
 }
 
 kotlin {
