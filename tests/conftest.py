@@ -19,7 +19,7 @@ PROJECT_PYTHON = os.environ.get(
 
 @pytest.fixture(scope="session")
 def tiny_tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with float.tflite, int8.tflite and other.tflite of `tflite_fixture.py`."""
+    """A folder with the .tflite files of `tflite_fixture.py`."""
     folder = tmp_path_factory.mktemp("tiny_tflite")
     command = [PROJECT_PYTHON, str(ROOT / "tests" / "tflite_fixture.py"), str(folder)]
     made = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

@@ -116,7 +116,7 @@ def test_compare_finds_the_different_answer_and_the_largest_difference(store, ti
 
 
 def test_the_protocols_differ_only_where_the_crop_takes_something_away(store, tiny_tflite):
-    uncropped = store.open(tiny_tflite / "other.tflite")  # its crop fraction is 1
+    uncropped = store.open(tiny_tflite / "uncropped.tflite")
     square = (np.indices((24, 24)).sum(0)[..., None] * np.array([5, 3, 1])).astype(np.uint8)
     data = encode(square, "PNG")
     assert answers.classify(uncropped, data, "crop").protocols_differ is False

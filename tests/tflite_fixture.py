@@ -1,8 +1,8 @@
 """Writes small .tflite files with the project's metadata; a script of its own because it needs TensorFlow.
 
-`python tests/tflite_fixture.py FOLDER` leaves the tiny variant at 64 x 64 pixels with five classes three times:
-float.tflite; int8.tflite, the same weights quantised; and other.tflite, which is float.tflite with its labels moved on
-by one, so that its answers always differ, always unsure, and without a crop.
+`python tests/tflite_fixture.py FOLDER` leaves the tiny variant at 64 x 64 pixels with five classes four times:
+float.tflite; int8.tflite, the same weights quantised; other.tflite, which is float.tflite with its labels moved on by
+one, so that its answers always differ, and always unsure; uncropped.tflite, whose evaluation crop is the whole square.
 """
 
 from __future__ import annotations
@@ -90,9 +90,8 @@ def write(folder: Path) -> None:
     float32 = _converter(function).convert()
     (folder / "float.tflite").write_bytes(with_metadata(float32, "float32"))
     turned = LABELS[1:] + LABELS[:1]
-    (folder / "other.tflite").write_bytes(
-        with_metadata(float32, "float32 other", turned, unsure_below=1.0, crop_fraction=1.0)
-    )
+    (folder / "other.tflite").write_bytes(with_metadata(float32, "float32 other", turned, unsure_below=1.0))
+    (folder / "uncropped.tflite").write_bytes(with_metadata(float32, "float32 uncropped", crop_fraction=1.0))
     converter = _converter(function)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = _photos

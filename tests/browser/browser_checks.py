@@ -72,9 +72,9 @@ def bits(scores: dict[str, float]) -> dict[str, bytes]:
 def test_an_uploaded_photo_gets_the_interpreters_scores_and_pixels_bit_for_bit(page, tiny_tflite):
     photo = EXAMPLES / "dahlia.jpg"
     give_photo(page, photo)
-    for protocol, choice in (("crop", "Training protocol"), ("stretch", "Phone's view")):
+    for protocol, choice in (("crop", "resize and crop"), ("stretch", "stretched")):
         page.get_by_label(choice).first.check()
-        page.wait_for_selector(f"#classify-seen figcaption:has-text('{choice.lower()}')")
+        page.wait_for_selector(f"#classify-seen figcaption:has-text('{choice}')")
         scores, pixels = direct(tiny_tflite / "float.tflite", photo, protocol)
         assert bits(answer(page)) == bits(scores)
         assert page.evaluate(READ_PIXELS) == pixels
@@ -168,7 +168,7 @@ def test_a_zip_of_class_folders_gives_a_table_a_matrix_and_a_csv(page, tiny_tfli
     lines = Path(download.value.path()).read_text().splitlines()
     assert lines[0] == "name,truth,label,score,unsure,error"
     assert len(lines) == 5
-    assert lines[4].startswith("escape.jpg,,,0.0,False,not a picture")
+    assert lines[4].startswith('escape.jpg,,,0.0,False,"not a picture')
     settle(page)
     page.screenshot(path=SCREENSHOTS / "folder.png", full_page=True)
 
@@ -199,7 +199,7 @@ def choose_model(page: Page, path: Path) -> None:
 
 
 def test_the_switch_is_gone_where_both_views_are_the_same(page, tiny_tflite):
-    choose_model(page, tiny_tflite / "other.tflite")  # crops nothing from a square photo
+    choose_model(page, tiny_tflite / "uncropped.tflite")
     page.wait_for_selector("#model-message .pv-hint")
     page.evaluate(COPY_PHOTO.replace("30, 20", "24, 24"))
     page.click("#classify-photo button[aria-label='Paste from clipboard']")
