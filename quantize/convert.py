@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import flatbuffers
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from tensorflow.lite.python import schema_py_generated as schema
@@ -46,6 +47,35 @@ def to_int8(model: tf_keras.Model, output_type: str = "float32") -> bytes:
     return _convert(converter)
 
 
+def to_integer(model: tf_keras.Model, images: np.ndarray) -> bytes:
+    """A folded float model, built with softmax for batch 1 -> .tflite of integers only, uint8 in and uint8 out.
+
+    For accelerators that know no float; the ranges are the converter's own, from `images`.
+
+    Args:
+      model: logits of images [1, height, width, 3] in [0, 1].
+      images: float32 [n, height, width, 3], the calibration photos.
+    """
+
+    def serve(image):
+        return {OUTPUT_NAME: tf.nn.softmax(model(image, training=False))}
+
+    def representative():
+        # The first makes the input's range exactly [0, 1], however dark the photos are.
+        extremes = np.zeros((1, *images.shape[1:]), np.float32)
+        extremes[:, ::2] = 1
+        yield [extremes]
+        for image in images:
+            yield [image[np.newaxis]]
+
+    converter = _converter(model, serve)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.uint8
+    return _convert(converter)
+
+
 def to_float(model: tf_keras.Model, mode: str = "float32") -> bytes:
     """A folded float model -> .tflite: "float32", "float16" weights, or "dynamic" range (8-bit weights)."""
 
@@ -71,7 +101,23 @@ def _converter(model: tf_keras.Model, serve: Callable) -> tf.lite.TFLiteConverte
 def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
     with _quiet():
         data = converter.convert()
+    check_input(data)
     return _name_tensors(data)
+
+
+def check_input(data: bytes) -> None:
+    """A uint8 input must have scale 1/255 and zero point 0: readers copy raw pixels into it.
+
+    Raises:
+      RuntimeError: where the converter chose others.
+    """
+    graph = schema.ModelT.InitFromPackedBuf(data, 0).subgraphs[0]
+    tensor = graph.tensors[graph.inputs[0]]
+    if tensor.type != schema.TensorType.UINT8:
+        return
+    scale, zero_point = float(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
+    if abs(scale * 255 - 1) > 1e-6 or zero_point != 0:
+        raise RuntimeError(f"the input's scale is {scale} and its zero point {zero_point}, expected 1/255 and 0")
 
 
 def _name_tensors(data: bytes) -> bytes:

@@ -18,7 +18,10 @@ from quantize import calibration, convert, finetune, metadata, photos, qat
 from quantize.fold import fold
 from quantize.settings import CalibrationConfig, FineTuneConfig
 
+LICENSE = "Apache-2.0"
 NO_FLIP = ("digits",)  # data whose mirror image is something else
+HIGHEST_SCORE = 40.0  # calibrated; exp overflows at 88, and unseen photos may go beyond the calibration's
+_DEPARTURE_PHOTOS = 16
 
 
 class Exporter:
@@ -26,59 +29,77 @@ class Exporter:
 
     Attributes:
       model: the trained model.
-      source: its photos; None suffices for float modes.
+      source: its photos.
       float_model: the folded graph with its weights, any batch size.
       quantized_model: the fake-quantised one of the last int8 export, any batch size.
     """
 
-    def __init__(
-        self, model: ModelFile, source: Source | None, calibrate: CalibrationConfig, tune: FineTuneConfig
-    ) -> None:
+    def __init__(self, model: ModelFile, source: Source, calibrate: CalibrationConfig, tune: FineTuneConfig) -> None:
         metadata.check_labels(model.labels, model.config.num_classes)
-        self.model, self.source, self.calibrate, self.tune = model, source, calibrate, tune
-        self.float_model = self._build(None)
-        weights.assign(self.float_model, fold(model.weights, get_variant(model.config.variant).num_heads))
+        self.model, self.source, self.calibrate = model, source, calibrate
+        self.tune = dataclasses.replace(tune, flip=tune.flip and source.name not in NO_FLIP)
+        self.temperature, self.unsure_below = 1.0, 0.0
         self.quantized_model: tf_keras.Model | None = None
-        self._ranges: dict[str, tuple[float, float]] | None = None
+        self._weights = fold(model.weights, get_variant(model.config.variant).num_heads)
+        chosen = photos.choose(source.labels("train"), calibrate)
+        self.calibration_images = photos.load(source, "train", chosen, model.spec)
+        self.softmax = False
+        self.float_model = self._build(None, softmax=False)
+        self._ranges = calibration.ranges(self.float_model, self.calibration_images, model.spec)
+        if max(high for name, (_, high) in self._ranges.items() if name.endswith(qat.SCORES)) > HIGHEST_SCORE:
+            self.softmax = True
+            self.float_model = self._build(None, softmax=True)
+            self._ranges = calibration.ranges(self.float_model, self.calibration_images, model.spec)
+
+    def set_temperature(self, temperature: float, unsure_below: float) -> None:
+        """Divides the logits by `temperature`, once: in the classifier's weights."""
+        for name in ("classifier/kernel", "classifier/bias"):
+            self._weights[name] = self._weights[name] / np.float32(temperature)
+        low, high = self._ranges["classifier"]
+        self._ranges["classifier"] = (low / temperature, high / temperature)
+        weights.assign(self.float_model, self._weights)
+        self.temperature, self.unsure_below = temperature, unsure_below
 
     def export(self, mode: str, output_type: str = "float32") -> bytes:
         """The finished file's bytes, metadata included."""
-        if mode.startswith("int8"):
+        if mode == "int8_strict":
+            images = self.model.spec.normalize(self.calibration_images)
+            data = convert.to_integer(self._build(1, softmax=True), images)
+        elif mode.startswith("int8"):
             data = self._int8(self.tune.epochs if mode == "int8" else 0, output_type)
         else:
-            fixed = self._build(1)
-            fixed.set_weights(self.float_model.get_weights())
-            data = convert.to_float(fixed, mode)
+            data = convert.to_float(self._build(1, softmax=self.softmax), mode)
         return metadata.populate(data, self.model.labels, self.model.spec.plain(), self._info(mode))
 
     def _int8(self, epochs: int, output_type: str) -> bytes:
         frozen = self.tune.frozen_ranges
-        self.quantized_model = qat.apply(self.float_model, self.ranges(), frozen=frozen)
+        self.quantized_model = qat.apply(self.float_model, self._ranges, frozen=frozen)
         if epochs:
             count = min(self.tune.images, self.source.size("train"))
             images = photos.load(self.source, "train", np.arange(count), self.model.spec)
-            finetune.finetune(self.quantized_model, self.float_model, images, self.model.spec, self.tune)
-        fixed = qat.apply(self._build(1), self.ranges(), frozen=frozen)
+            tune = dataclasses.replace(self.tune, epochs=epochs)
+            finetune.finetune(self.quantized_model, self.float_model, images, self.model.spec, tune)
+        fixed = qat.apply(self._build(1, softmax=self.softmax), self._ranges, frozen=frozen)
         fixed.set_weights(self.quantized_model.get_weights())
         return convert.to_int8(fixed, output_type)
 
-    def ranges(self) -> dict[str, tuple[float, float]]:
-        """Activation ranges by layer, from the calibration photos."""
-        if self._ranges is None:
-            chosen = photos.choose(self.source.labels("train"), self.calibrate)
-            images = photos.load(self.source, "train", chosen, self.model.spec)
-            self._ranges = calibration.ranges(self.float_model, images, self.model.spec)
-        return self._ranges
+    def departure(self) -> dict:
+        """{"layers", "saturation"} of the last int8 export (`calibration.departure`)."""
+        images = self.calibration_images[:_DEPARTURE_PHOTOS]
+        layers, saturation = calibration.departure(self.float_model, self.quantized_model, images, self.model.spec)
+        return {"layers": layers, "saturation": saturation}
 
-    def _build(self, batch_size: int | None) -> tf_keras.Model:
-        return mobilevit.build(self.model.config, *self.model.spec.size, batch_size=batch_size, folded=True)
+    def _build(self, batch_size: int | None, *, softmax: bool) -> tf_keras.Model:
+        model = mobilevit.build(
+            self.model.config, *self.model.spec.size, batch_size=batch_size, folded=True, softmax=softmax
+        )
+        weights.assign(model, self._weights)
+        return model
 
     def _info(self, mode: str) -> ModelInfo:
         variant = self.model.config.variant
-        name = f"MobileViT-{variant.upper()} {mode}"
-        return ModelInfo(name, variant, mode, mobilevit_tf.__version__, self.model.license, self.model.run_id)
-
-
-def tune_for(source_name: str, tune: FineTuneConfig) -> FineTuneConfig:
-    """The same settings without mirroring where a mirrored photo is another class."""
-    return dataclasses.replace(tune, flip=tune.flip and source_name not in NO_FLIP)
+        name = f"MobileViT-{variant.upper()} {self.source.name} {mode}"
+        return ModelInfo(
+            name, variant, mode, mobilevit_tf.__version__, LICENSE, self.model.run_id, round(self.temperature, 4),
+            round(self.unsure_below, 4),
+        )  # fmt: skip

@@ -1,0 +1,80 @@
+"""Numbers about two models' answers for the same photos, and the fit of a temperature. NumPy and SciPy only."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from mobilevit_tf.evaluate import Evaluation
+
+_BINS = 15
+_SMALLEST = 1e-7
+SURE = 0.95  # share of right answers that "sure" promises
+
+
+def agreement(a: Evaluation, b: Evaluation) -> float:
+    """Share of the photos with the same top-1 class."""
+    return float((a.y_pred == b.y_pred).mean())
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean absolute difference of two arrays of scores [n, N]."""
+    return float(np.abs(a.astype(np.float64) - b).mean())
+
+
+def calibration_error(scores: np.ndarray, y_true: np.ndarray) -> float:
+    """Expected calibration error: mean gap between top score and accuracy over 15 equal bins, weighted by photos."""
+    top, right = scores.max(1), scores.argmax(1) == y_true
+    bins = np.minimum((top * _BINS).astype(int), _BINS - 1)
+    gaps = [abs(top[bins == b].mean() - right[bins == b].mean()) * (bins == b).sum() for b in np.unique(bins)]
+    return float(sum(gaps) / len(top))
+
+
+def with_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
+    """The scores that logits divided by `temperature` give."""
+    logits = np.log(np.maximum(scores.astype(np.float64), _SMALLEST)) / temperature
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def fit_temperature(scores: np.ndarray, y_true: np.ndarray) -> float:
+    """The temperature of least cross entropy, in [0.2, 5]."""
+
+    def loss(log_temperature: float) -> float:
+        fitted = with_temperature(scores, float(np.exp(log_temperature)))
+        return float(-np.log(np.maximum(fitted[np.arange(len(y_true)), y_true], _SMALLEST)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded").x))
+
+
+def fit_unsure(scores: np.ndarray, y_true: np.ndarray) -> float:
+    """The lowest top score from which on at least 95 % of the answers are right; 0 where they all are enough."""
+    top, right = scores.max(1), scores.argmax(1) == y_true
+    order = np.argsort(-top, kind="stable")
+    share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero(share >= SURE)
+    if not len(good):
+        return float(top.max())
+    return 0.0 if good[-1] == len(order) - 1 else float(top[order[good[-1]]])
+
+
+def changes(baseline: Evaluation, candidate: Evaluation) -> dict:
+    """Per-class recall before and after, and the photos whose answer changed, the largest change of score first."""
+    labels = candidate.labels
+    before, after = ({row.label: row.recall for row in e.per_class} for e in (baseline, candidate))
+    moved = np.flatnonzero(baseline.y_pred != candidate.y_pred)
+    moved = moved[np.argsort(-np.abs(baseline.scores - candidate.scores).max(1)[moved], kind="stable")]
+    return {
+        "classes": [{"class": label, "baseline": before[label], "candidate": after[label]} for label in labels],
+        "changed": [
+            {
+                "photo": candidate.ids[i],
+                "true": labels[candidate.y_true[i]],
+                "baseline": labels[baseline.y_pred[i]],
+                "candidate": labels[candidate.y_pred[i]],
+                "baseline_score": round(float(baseline.scores[i].max()), 4),
+                "candidate_score": round(float(candidate.scores[i].max()), 4),
+            }
+            for i in moved
+        ],
+    }

@@ -1,0 +1,57 @@
+"""Compares two .tflite files: `python -m quantize.verify --baseline=shipped.tflite --candidate=new.tflite --data=...`.
+
+Prints a table, can write the report, and exits with status 1 past a threshold: a gate for continuous integration.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from absl import app, flags
+
+from mobilevit_tf import datasets
+from mobilevit_tf.config import DataConfig
+from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.files import write_atomic, write_json
+from quantize import comparison, report
+
+_DATA = DataConfig()
+flags.DEFINE_string("baseline", None, "The .tflite to compare with.", required=True)
+flags.DEFINE_string("candidate", None, "The .tflite to judge.", required=True)
+flags.DEFINE_string("data", None, "Photos: digits, a folder, or the name of a TFDS data set.", required=True)
+flags.DEFINE_string("data_dir", _DATA.data_dir, "Where TFDS data sets are prepared.")
+flags.DEFINE_string("train_split", _DATA.train_split, "TFDS split that is not judged on.")
+flags.DEFINE_string("val_split", _DATA.val_split, "TFDS split to judge on.")
+flags.DEFINE_string("report", None, "Where to write NAME.json and NAME.html; unset: nowhere.")
+flags.DEFINE_float("min_agreement", None, "Fail below this share of equal answers.", lower_bound=0, upper_bound=1)
+flags.DEFINE_float("max_drop", None, "Fail if top-1 falls by more than this, in [0, 1].", lower_bound=0, upper_bound=1)
+FLAGS = flags.FLAGS
+
+
+def verify(baseline: Path, candidate: Path, data: DataConfig) -> dict:
+    """The comparison of two files on the validation photos of `data`; damaged files are met in a child process.
+
+    Raises:
+      UserError: for a file or photos that cannot be used.
+    """
+    for path in (baseline, candidate):
+        if not path.is_file():
+            raise UserError(f"no file {path}: expected a .tflite")
+    source = datasets.open_source(data)
+    return comparison.compare(*(comparison.answers(path, source) for path in (baseline, candidate)), source)
+
+
+def _main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
+    data = DataConfig(FLAGS.data, FLAGS.data_dir, FLAGS.train_split, FLAGS.val_split)
+    result = verify(Path(FLAGS.baseline), Path(FLAGS.candidate), data)
+    print(f"{comparison.TABLE_HEAD}\n{comparison.table_row(result)}")
+    if FLAGS.report:
+        write_json(Path(FLAGS.report).with_suffix(".json"), result)
+        write_atomic(Path(FLAGS.report).with_suffix(".html"), report.render(result).encode())
+    comparison.check(result, FLAGS.min_agreement, FLAGS.max_drop)
+
+
+if __name__ == "__main__":
+    run_cli(lambda: app.run(_main))
