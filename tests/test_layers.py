@@ -63,13 +63,13 @@ def _paper_transformer(features: np.ndarray, values: dict[str, np.ndarray], head
     """Section 3.1 word for word: unfold, pre-norm transformer over the N patches of each pixel, fold."""
 
     def dense(x, name):
-        kernel = values[f"t_{name}/kernel"]
-        return x @ kernel.reshape(kernel.shape[2:]) + values[f"t_{name}/bias"]
+        kernel = values[f"{name}/kernel"]
+        return x @ kernel.reshape(kernel.shape[2:]) + values[f"{name}/bias"]
 
     def norm(x, name):
         centred = x - x.mean(-1, keepdims=True)
         scale = 1 / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
-        return centred * scale * values[f"t_{name}/gamma"] + values[f"t_{name}/beta"]
+        return centred * scale * values[f"{name}/gamma"] + values[f"{name}/beta"]
 
     tokens = layers.unfold(features, size).numpy().astype(np.float64)  # [B, P, N, d]
     dim = tokens.shape[-1]
@@ -89,15 +89,17 @@ def _paper_transformer(features: np.ndarray, values: dict[str, np.ndarray], head
 
 @pytest.mark.parametrize(("height", "width", "size"), [(8, 8, 2), (4, 6, 2), (8, 8, 4), (16, 8, 8)])
 def test_attention_on_the_feature_map_equals_unfold_transformer_fold(height, width, size):
-    builder = mobilevit._Builder(ModelConfig("xxs", dropout=0.0), None, None, folded=False)
-    image = tf_keras.Input((height, width, 16))
-    model = tf_keras.Model(image, builder.transformer(image, 24, size, "t"))
+    config = ModelConfig("tiny", patch_sizes=(size, 2, 2))
+    whole = mobilevit.build(config, 8 * height, 8 * width)  # layer 3 has stride 8
+    first, last = (whole.get_layer(f"layer3_vit_transformer0_{name}") for name in ("norm1", "add2"))
+    model = tf_keras.Model(first.input, last.output)
     random = np.random.default_rng(1)
     values = {name: random.normal(0, 0.4, value.shape).astype(np.float32) for name, value in
               weights.to_dict(model).items()}  # fmt: skip
     weights.assign(model, values)
-    features = _features(2, height, width, 16)
-    expected = _paper_transformer(features, values, heads=4, size=size)
+    features = _features(2, height, width, 8)
+    values = {name.removeprefix("layer3_vit_transformer0_"): value for name, value in values.items()}
+    expected = _paper_transformer(features, values, heads=2, size=size)
     assert np.abs(expected - features).max() > 0.5  # the layer did something
     np.testing.assert_allclose(model(features), expected, atol=1e-5, rtol=1e-5)
 
