@@ -64,7 +64,8 @@ object Screen {
 
     fun text(view: View): String = (view as TextView).text.toString()
 
-    fun children(view: View): List<View> = (view as ViewGroup).let { group -> List(group.childCount, group::getChildAt) }
+    fun children(view: View): List<View> = with(view as ViewGroup) { List(childCount, ::getChildAt) }
 
-    fun all(view: View): List<View> = listOf(view) + if (view is ViewGroup) children(view).flatMap(::all) else emptyList()
+    fun all(view: View): List<View> =
+        listOf(view) + if (view is ViewGroup) children(view).flatMap(::all) else emptyList()
 }

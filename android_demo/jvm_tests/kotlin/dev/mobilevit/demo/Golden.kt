@@ -25,7 +25,11 @@ object Golden {
             val y = index / width
             val x = index % width
             val channel = { c: Int ->
-                if (kind == "ramp") (x * 3 + y * 2 + c * 70) and 0xFF else noise(index * 3 + if (kind == "noise") c else 0)
+                when (kind) {
+                    "ramp" -> (x * 3 + y * 2 + c * 70) and 0xFF
+                    "grey" -> noise(index * 3)
+                    else -> noise(index * 3 + c)
+                }
             }
             (channel(0) shl 16) or (channel(1) shl 8) or channel(2)
         }

@@ -128,8 +128,8 @@ class MainActivityTest {
             val name = names.getString(index)
             Screen.app.session.openPhoto(Screen.offer(name, Golden.photo(name).readBytes()))
             Screen.awaitIdle()
-            val expected = if ("truncated" in name || "header" in name) Problem.DAMAGED_PICTURE else Problem.NOT_A_PICTURE
-            assertProblem(activity, expected)
+            val cut = "truncated" in name || "header" in name
+            assertProblem(activity, if (cut) Problem.DAMAGED_PICTURE else Problem.NOT_A_PICTURE)
             assertNull(name, Screen.app.session.state.answer)
         }
         Screen.app.session.openPhoto(Screen.offer("photo.jpg", photo.readBytes()))
@@ -138,11 +138,18 @@ class MainActivityTest {
     }
 
     @Test
-    fun runningOutOfMemoryIsOneSentence() {
-        var reported: Problem? = null
-        Worker { reported = it }.submit { throw OutOfMemoryError("as a huge picture would") }
-        Screen.await("the report") { reported != null }
-        assertEquals(Problem.NO_MEMORY, reported)
+    fun whateverIsThrownInTheBackgroundIsOneSentence() {
+        val thrown = mapOf(
+            OutOfMemoryError("as a huge picture would") to Problem.NO_MEMORY,
+            java.io.IOException("disk") to Problem.UNREADABLE,
+            IllegalStateException("of a device's decoder") to Problem.UNEXPECTED,
+        )
+        for ((error, problem) in thrown) {
+            var reported: Problem? = null
+            Worker { reported = it }.submit { throw error }
+            Screen.await("the report") { reported != null }
+            assertEquals(problem, reported)
+        }
         for (problem in Problem.entries) assertTrue(Screen.app.getString(problem.text).trim().endsWith("."))
     }
 

@@ -32,7 +32,8 @@ class ModelMetadataTest {
 
     @Test
     fun whatIsNoModelIsSaidToBeNone() {
-        for (bytes in listOf(ByteArray(0), "TFL3".toByteArray(), ByteArray(1000), Golden.photo("grey.jpg").readBytes())) {
+        val foreign = Golden.photo("grey.jpg").readBytes()
+        for (bytes in listOf(ByteArray(0), "TFL3".toByteArray(), ByteArray(1000), foreign)) {
             assertEquals(Problem.NOT_A_MODEL, problemOf(bytes))
         }
     }

@@ -43,7 +43,8 @@ class OpenModelTest {
         val other = ModelFiles.withParts(
             ModelFiles.parts + ("labels.txt" to labels.joinToString("\n", postfix = "\n").toByteArray()),
         )
-        shadowOf(activity).receiveResult(asked, Activity.RESULT_OK, Intent().setData(Screen.offer("other.tflite", other)))
+        val chosen = Intent().setData(Screen.offer("other.tflite", other))
+        shadowOf(activity).receiveResult(asked, Activity.RESULT_OK, chosen)
         Screen.awaitIdle()
         assertTrue(Screen.app.session.state.answer!!.guesses.all { it.label in labels })
     }

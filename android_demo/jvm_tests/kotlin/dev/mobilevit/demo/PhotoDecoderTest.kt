@@ -38,7 +38,8 @@ class PhotoDecoderTest {
         val pixels = Golden.rgb(PhotoDecoder.decode(Golden.photo(case.getString("file"))))
         val expected = case.getString("decoded").chunked(2).map { it.toInt(16) }
         val differences = expected.indices.map { abs(expected[it] - (pixels[it].toInt() and 0xFF)) }
-        println("Display P3: largest difference ${differences.max()}, on ${differences.count { it > 0 }} of ${differences.size}")
+        val differing = differences.count { it > 0 }
+        println("Display P3: largest difference ${differences.max()}, on $differing of ${differences.size} values")
         assertTrue("${differences.max()}", differences.max() <= 1)
     }
 

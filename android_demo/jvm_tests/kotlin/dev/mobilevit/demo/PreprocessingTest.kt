@@ -51,7 +51,8 @@ class PreprocessingTest {
             val bytes = ByteArray(12) { case.getJSONArray("pixels").getInt(it).toByte() }
             val values = ByteBuffer.allocate(48)
             ImageSpec.fromJson(case.getString("spec")).normalize(bytes, values.asFloatBuffer())
-            assertArrayEquals(IntArray(12) { case.getJSONArray("bits").getInt(it) }, IntArray(12) { values.getInt(4 * it) })
+            val expected = IntArray(12) { case.getJSONArray("bits").getInt(it) }
+            assertArrayEquals(expected, IntArray(12) { values.getInt(4 * it) })
         }
     }
 

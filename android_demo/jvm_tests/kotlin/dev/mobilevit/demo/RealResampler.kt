@@ -5,7 +5,7 @@ import dev.mobilevit.demo.core.Filter
 import dev.mobilevit.demo.core.Pixels
 import kotlin.math.max
 
-/** The same resize written plainly, in doubles and without passes: each output value is a weighted mean of the input. */
+/** The same resize written plainly, in doubles: each output value is a weighted mean of the input. */
 object RealResampler {
     /** Red, green, blue of each output pixel, after the clipping that the first pass (along the rows) does. */
     fun resize(image: Pixels, width: Int, height: Int, filter: Filter, box: Box): DoubleArray {
@@ -17,7 +17,8 @@ object RealResampler {
             }
         }
         return DoubleArray(height * width * 3) { index ->
-            along(index / (width * 3), box.top, box.bottom, height, image.height, filter) { y -> rows[y][index % (width * 3)] }
+            val column = index % (width * 3)
+            along(index / (width * 3), box.top, box.bottom, height, image.height, filter) { y -> rows[y][column] }
         }
     }
 

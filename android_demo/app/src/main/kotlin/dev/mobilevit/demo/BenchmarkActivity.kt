@@ -83,7 +83,8 @@ class BenchmarkActivity : Activity() {
     private fun copy() {
         val device = "${Build.MANUFACTURER} ${Build.MODEL}, Android ${Build.VERSION.RELEASE}"
         val line = Benchmark.line(device, session.state.modelName.orEmpty(), run.state.timings)
-        getSystemService(ClipboardManager::class.java).setPrimaryClip(ClipData.newPlainText(getString(R.string.benchmark), line))
+        val clip = ClipData.newPlainText(getString(R.string.benchmark), line)
+        getSystemService(ClipboardManager::class.java).setPrimaryClip(clip)
         Toast.makeText(this, R.string.copied, Toast.LENGTH_SHORT).show()
     }
 }

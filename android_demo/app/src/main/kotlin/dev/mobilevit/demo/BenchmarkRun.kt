@@ -5,11 +5,15 @@ import dev.mobilevit.demo.core.Problem
 import dev.mobilevit.demo.core.Timing
 
 /** What the benchmark screen shows: the timings so far, and whether more are coming. */
-data class BenchmarkState(val timings: List<Timing> = emptyList(), val running: Boolean = false, val problem: Problem? = null) {
+data class BenchmarkState(
+    val timings: List<Timing> = emptyList(),
+    val running: Boolean = false,
+    val problem: Problem? = null,
+) {
     val isComplete: Boolean get() = timings.size == Benchmark.SETTINGS.size
 }
 
-/** One benchmark of the model in use, in the background; it goes on through a rotation and stops when its screen ends. */
+/** A benchmark of the model in use, in the background; it goes on through a rotation and stops when its screen ends. */
 class BenchmarkRun(private val models: ModelStore) {
     private val worker = Worker { problem -> state = state.copy(running = false, problem = problem) }
 

@@ -8,7 +8,9 @@ import android.view.View
  */
 object Insets {
     fun pad(view: View) {
-        val (left, top, right, bottom) = listOf(view.paddingLeft, view.paddingTop, view.paddingRight, view.paddingBottom)
+        val (left, top, right, bottom) = with(view) {
+            listOf(paddingLeft, paddingTop, paddingRight, paddingBottom)
+        }
         view.setOnApplyWindowInsetsListener { target, insets ->
             @Suppress("DEPRECATION") // its successor is newer than minSdk, and both give the same numbers here
             target.setPadding(

@@ -72,8 +72,12 @@ class MainActivity : Activity() {
 
     private fun takeShared(intent: Intent) {
         if (intent.action != Intent.ACTION_SEND) return
-        @Suppress("DEPRECATION") // the typed form is newer than minSdk
-        val uri = intent.getParcelableExtra<Uri>(Intent.EXTRA_STREAM)
+        val uri = try {
+            @Suppress("DEPRECATION") // the typed form is newer than minSdk
+            intent.getParcelableExtra<Uri>(Intent.EXTRA_STREAM)
+        } catch (_: RuntimeException) { // another app's parcel can hold anything
+            null
+        }
         if (uri != null) session.openPhoto(uri) else session.show(Problem.UNREADABLE)
     }
 
@@ -88,10 +92,10 @@ class MainActivity : Activity() {
     }
 
     private fun pickIntent(): Intent {
-        val picker = Intent(if (Build.VERSION.SDK_INT >= 33) MediaStore.ACTION_PICK_IMAGES else Intent.ACTION_GET_CONTENT)
-        return if (Build.VERSION.SDK_INT >= 33) picker.setType("image/*") else picker.setType("image/*").addCategory(
-            Intent.CATEGORY_OPENABLE,
-        )
+        if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) {
+            return Intent(MediaStore.ACTION_PICK_IMAGES).setType("image/*")
+        }
+        return Intent(Intent.ACTION_GET_CONTENT).addCategory(Intent.CATEGORY_OPENABLE).setType("image/*")
     }
 
     private fun documentIntent() =

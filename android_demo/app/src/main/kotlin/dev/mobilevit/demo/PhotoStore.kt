@@ -33,7 +33,7 @@ class PhotoStore(private val context: Context) {
         private const val MOST_SAMPLES = 3
         private const val LARGEST_PHOTO = 100L shl 20
 
-        /** @throws DemoException UNREADABLE for anything that keeps [uri] from becoming a [file] of at most [limit] bytes. */
+        /** @throws DemoException UNREADABLE for all that keeps [uri] from becoming a [file] within [limit] bytes. */
         fun copy(context: Context, uri: Uri, file: File, limit: Long) {
             val stream = try {
                 if (uri.scheme != "content") throw DemoException(Problem.UNREADABLE) // never a path of our own

@@ -12,12 +12,12 @@ abstract class PrivateProvider : ContentProvider() {
     override fun getType(uri: Uri): String? = null
 
     override fun query(
-        uri: Uri, projection: Array<String>?, selection: String?, arguments: Array<String>?, order: String?,
+        uri: Uri, projection: Array<out String>?, selection: String?, arguments: Array<out String>?, order: String?,
     ): Cursor? = null
 
     override fun insert(uri: Uri, values: ContentValues?): Uri? = null
 
-    override fun update(uri: Uri, values: ContentValues?, selection: String?, arguments: Array<String>?): Int = 0
+    override fun update(uri: Uri, values: ContentValues?, selection: String?, arguments: Array<out String>?): Int = 0
 
-    override fun delete(uri: Uri, selection: String?, arguments: Array<String>?): Int = 0
+    override fun delete(uri: Uri, selection: String?, arguments: Array<out String>?): Int = 0
 }

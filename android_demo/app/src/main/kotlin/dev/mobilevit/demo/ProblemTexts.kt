@@ -18,4 +18,5 @@ val Problem.text: Int
         Problem.UNREADABLE -> R.string.problem_unreadable
         Problem.NO_MEMORY -> R.string.problem_no_memory
         Problem.NO_APP -> R.string.problem_no_app
+        Problem.UNEXPECTED -> R.string.problem_unexpected
     }

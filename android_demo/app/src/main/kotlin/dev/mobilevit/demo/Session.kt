@@ -21,7 +21,7 @@ data class ScreenState(
     val busy: Boolean = false,
 )
 
-/** The work behind the screens: one job after the other on a thread of its own; the state changes on the main thread. */
+/** The work behind the screens: one job after the other on a thread of its own; [state] changes on the main thread. */
 class Session(private val context: Context) {
     val photos = PhotoStore(context)
     val models = ModelStore(context)

@@ -45,6 +45,9 @@ class Worker(private val ended: (Problem?) -> Unit) {
         } catch (error: IOException) {
             Log.w(TAG, error)
             return Problem.UNREADABLE
+        } catch (error: RuntimeException) { // whatever a device's decoders and providers come up with
+            Log.w(TAG, error)
+            return Problem.UNEXPECTED
         }
     }
 

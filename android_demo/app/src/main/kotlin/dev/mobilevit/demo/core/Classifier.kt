@@ -37,12 +37,10 @@ class Classifier(model: ByteBuffer, threads: Int = DEFAULT_THREADS, xnnpack: Boo
 
     /** Runs the model on [ImageSpec.modelInput]'s bytes. */
     fun run(pixels: ByteArray): Scores {
-        input.rewind()
-        output.rewind()
-        if (takesBytes) input.put(pixels) else metadata.spec.normalize(pixels, input.asFloatBuffer())
-        input.rewind()
+        // Written and read through views: these buffers stay at their start.
+        if (takesBytes) input.duplicate().put(pixels) else metadata.spec.normalize(pixels, input.asFloatBuffer())
         try {
-            interpreter.run(input, output)
+            interpreter.run(input, output.duplicate())
         } catch (error: IllegalArgumentException) { // an op of the file failed inside the runtime
             throw DemoException(Problem.DAMAGED_MODEL, error)
         } catch (error: IllegalStateException) {

@@ -30,7 +30,7 @@ data class ImageSpec(
 
     /** The centred box that is resized to the input, from a photo of [photoHeight] x [photoWidth]. */
     fun cropBox(photoHeight: Int, photoWidth: Int): Box {
-        // Doubles in the same order as image_spec.py, so that both round alike; Long, because the product can exceed Int.
+        // Doubles in the order of image_spec.py, so that both round alike; Long, because the product can exceed Int.
         val boxHeight = minOf(photoHeight.toDouble(), (photoWidth.toLong() * height).toDouble() / width)
         val boxWidth = minOf(photoWidth.toDouble(), (photoHeight.toLong() * width).toDouble() / height)
         val rows = minOf(photoHeight, maxOf(1, Math.floor(boxHeight * cropFraction + 0.5).toInt()))
@@ -40,7 +40,7 @@ data class ImageSpec(
         return Box(left, top, left + columns, top + rows)
     }
 
-    /** An upright photo -> [height] x [width] x 3 bytes, channels in [colorOrder]: what a uint8 input takes as it is. */
+    /** An upright photo -> [height] x [width] x 3 bytes, channels in [colorOrder]: what a uint8 input takes. */
     fun modelInput(photo: Pixels): ByteArray {
         val resized = Resampler.resize(photo, width, height, filter, cropBox(photo.height, photo.width))
         val bytes = ByteArray(resized.argb.size * 3)

@@ -53,7 +53,7 @@ object ModelArchive {
         repeat(count) {
             require(data.getInt(entry) == ENTRY_SIGNATURE)
             val nameLength = data.short(entry + 28)
-            val name = String(data.slice(entry + ENTRY_SIZE, nameLength), Charsets.UTF_8)
+            val name = String(data.bytes(entry + ENTRY_SIZE, nameLength), Charsets.UTF_8)
             files[name] = readFile(data, entry, base + data.getInt(entry + 42))
             entry += ENTRY_SIZE + nameLength + data.short(entry + 30) + data.short(entry + 32)
         }
@@ -64,19 +64,15 @@ object ModelArchive {
         val stored = data.short(entry + 10) == 0
         val size = data.getInt(entry + 24)
         require(stored && size in 0..LARGEST_FILE && data.getInt(file) == FILE_SIGNATURE)
-        val content = data.slice(file + FILE_SIZE + data.short(file + 26) + data.short(file + 28), size)
+        val content = data.bytes(file + FILE_SIZE + data.short(file + 26) + data.short(file + 28), size)
         require(CRC32().apply { update(content) }.value.toInt() == data.getInt(entry + 16))
         return content
     }
 
     private fun ByteBuffer.short(index: Int): Int = getShort(index).toInt() and 0xFFFF
 
-    private fun ByteBuffer.slice(start: Int, size: Int): ByteArray {
+    private fun ByteBuffer.bytes(start: Int, size: Int): ByteArray {
         require(start >= 0 && size <= limit() - start)
-        val bytes = ByteArray(size)
-        val view = duplicate()
-        view.position(start)
-        view.get(bytes)
-        return bytes
+        return ByteArray(size) { get(start + it) }
     }
 }

@@ -7,11 +7,10 @@ import java.nio.ByteOrder
  * What the container of a photo says, and Android's decoder does not: the EXIF orientation, and whether the file is
  * whole (the decoder fills what is missing with grey and says nothing).
  *
- * @property isJpeg decoded subsampled by libjpeg's scaled DCT, as on the desktop.
  * @property orientation EXIF's 1 to 8. HEIC and AVIF are 1: their decoder turns them itself.
  * @property isComplete false where a JPEG, PNG or WebP ends too early.
  */
-class PhotoHeader private constructor(val isJpeg: Boolean, val orientation: Int, val isComplete: Boolean) {
+class PhotoHeader private constructor(val orientation: Int, val isComplete: Boolean) {
     companion object {
         private const val UPRIGHT = 1
         private const val ORIENTATION_TAG = 0x0112
@@ -22,11 +21,11 @@ class PhotoHeader private constructor(val isJpeg: Boolean, val orientation: Int,
         fun read(photo: ByteBuffer): PhotoHeader {
             val data = photo.duplicate().order(ByteOrder.BIG_ENDIAN)
             return when {
-                data.limit() < 12 -> PhotoHeader(isJpeg = false, UPRIGHT, isComplete = true)
+                data.limit() < 12 -> PhotoHeader(UPRIGHT, isComplete = true)
                 data.getShort(0) == 0xFFD8.toShort() -> readJpeg(data)
                 data.getLong(0).toULong() == PNG_SIGNATURE -> readPng(data)
                 data.text(0) == "RIFF" && data.text(8) == "WEBP" -> readWebp(data)
-                else -> PhotoHeader(isJpeg = false, UPRIGHT, isComplete = true)
+                else -> PhotoHeader(UPRIGHT, isComplete = true)
             }
         }
 
@@ -40,7 +39,7 @@ class PhotoHeader private constructor(val isJpeg: Boolean, val orientation: Int,
                     at++ // coded data, a restart, or fill bytes
                     continue
                 }
-                if (marker == 0xD9) return PhotoHeader(isJpeg = true, orientation ?: UPRIGHT, isComplete = true)
+                if (marker == 0xD9) return PhotoHeader(orientation ?: UPRIGHT, isComplete = true)
                 if (at + 4 > data.limit()) break
                 val length = data.getShort(at + 2).toInt() and 0xFFFF
                 if (marker == 0xE1 && orientation == null && data.startsWith(EXIF, at + 4)) {
@@ -48,7 +47,7 @@ class PhotoHeader private constructor(val isJpeg: Boolean, val orientation: Int,
                 }
                 at += 2 + length
             }
-            return PhotoHeader(isJpeg = true, orientation ?: UPRIGHT, isComplete = false)
+            return PhotoHeader(orientation ?: UPRIGHT, isComplete = false)
         }
 
         private fun readPng(data: ByteBuffer): PhotoHeader {
@@ -56,13 +55,13 @@ class PhotoHeader private constructor(val isJpeg: Boolean, val orientation: Int,
             var at = 8
             while (at + 12 <= data.limit()) {
                 val name = data.text(at + 4)
-                if (name == "IEND") return PhotoHeader(isJpeg = false, orientation, isComplete = true)
+                if (name == "IEND") return PhotoHeader(orientation, isComplete = true)
                 if (name == "eXIf") orientation = tiffOrientation(data, at + 8) ?: orientation
                 val length = data.getInt(at)
                 if (length < 0 || length > data.limit() - at - 12) break
                 at += 12 + length
             }
-            return PhotoHeader(isJpeg = false, orientation, isComplete = false)
+            return PhotoHeader(orientation, isComplete = false)
         }
 
         private fun readWebp(data: ByteBuffer): PhotoHeader {
@@ -80,7 +79,7 @@ class PhotoHeader private constructor(val isJpeg: Boolean, val orientation: Int,
                 val length = data.getInt(at.toInt() + 4).toLong() and 0xFFFFFFFFL
                 at += 8 + length + length % 2
             }
-            return PhotoHeader(isJpeg = false, orientation, end <= data.limit())
+            return PhotoHeader(orientation, end <= data.limit())
         }
 
         /** Tag 0x0112 of the first directory of a TIFF block; null where there is none that makes sense. */

@@ -15,6 +15,7 @@ enum class Problem {
     UNREADABLE,
     NO_MEMORY,
     NO_APP,
+    UNEXPECTED,
 }
 
 /** A problem on its way from where it was found to the screen. */
