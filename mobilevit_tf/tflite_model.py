@@ -5,6 +5,7 @@ The files travel as an uncompressed ZIP appended to the flatbuffer: `labels.txt`
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import io
 import json
@@ -111,6 +112,8 @@ class TFLiteModel:
     Attributes:
       path, labels, spec, info: the file and what its metadata says.
       interpreter: the runtime, allocated; one instance serves one thread.
+      operators: how often each operator occurs in the graph, by its name in the format.
+      partitions: how many pieces of the graph the XNNPACK delegate took: 1 is best, each more is a round trip.
     """
 
     def __init__(self, path: str | Path, num_threads: int = 1, xnnpack: bool = True):
@@ -133,10 +136,12 @@ class TFLiteModel:
                 model_content=data, num_threads=num_threads, experimental_op_resolver_type=resolver
             )
             self.interpreter.allocate_tensors()
+            self._input = self.interpreter.get_input_details()[0]
+            self._output = self.interpreter.get_output_details()[0]
+            self.operators = collections.Counter(op["op_name"] for op in self.interpreter._get_ops_details())
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{self.path} does not load in the runtime: it is damaged, export it again") from error
-        self._input = self.interpreter.get_input_details()[0]
-        self._output = self.interpreter.get_output_details()[0]
+        self.partitions = self.operators.pop("DELEGATE", 0)
         self._check_shapes()
 
     def _check_shapes(self) -> None:
@@ -146,11 +151,6 @@ class TFLiteModel:
                 f"{self.path}: input {list(self._input['shape'])} and output {list(self._output['shape'])} do not fit "
                 f"its own metadata ({expected}, {len(self.labels)} labels): export it again"
             )
-
-    @property
-    def partitions(self) -> int:
-        """How many pieces of the graph the XNNPACK delegate took: 1 is best, each more is a round trip."""
-        return sum(op["op_name"] == "DELEGATE" for op in self.interpreter._get_ops_details())
 
     def scores(self, image: np.ndarray) -> np.ndarray:
         """uint8 [height, width, 3] in the spec's colour order -> float32 scores [N] in [0, 1]."""

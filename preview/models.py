@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import hashlib
 import queue
@@ -42,9 +41,7 @@ class OpenModel:
         self.size_bytes = path.stat().st_size
         self.input_type = model.interpreter.get_input_details()[0]["dtype"].__name__
         self.partitions = model.partitions
-        self.operators = collections.Counter(
-            op["op_name"] for op in model.interpreter._get_ops_details() if op["op_name"] != "DELEGATE"
-        )
+        self.operators = model.operators
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[TFLiteModel]:
