@@ -16,7 +16,7 @@ from mobilevit_tf import datasets
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.errors import run_cli
 from mobilevit_tf.run_dir import METRICS, RunConfig, new_run_dir
-from mobilevit_tf.variants import VARIANTS
+from mobilevit_tf.variants import BASELINES, VARIANTS
 
 _MODEL, _DATA, _AUGMENT, _TRAIN = ModelConfig(), DataConfig(), AugmentConfig(), TrainConfig()
 
@@ -28,7 +28,8 @@ flags.DEFINE_float("val_fraction", _DATA.val_fraction, "Share held out where the
 flags.DEFINE_integer("split_seed", _DATA.seed, "Seed of the split of a folder.")
 flags.DEFINE_bool("strict", False, "Refuse a folder that holds a file which cannot be used, instead of naming it.")
 
-flags.DEFINE_string("variant", _MODEL.variant, f"Model: {', '.join(VARIANTS)}.")
+flags.DEFINE_string("variant", _MODEL.variant, f"MobileViT {', '.join(VARIANTS)}, or a baseline: "
+                    f"{', '.join(BASELINES)}.")  # fmt: skip
 flags.DEFINE_list("patch_sizes", [str(size) for size in _MODEL.patch_sizes], "Patch side in layers 3, 4 and 5.")
 flags.DEFINE_float("dropout", _MODEL.dropout, "In the transformers; unset: as published for the variant.")
 flags.DEFINE_float("classifier_dropout", _MODEL.classifier_dropout, "Before the classifier; unset: as published.")

@@ -31,12 +31,10 @@ class Baseline:
     Attributes:
       features: images in the architecture's own range [B, H, W, 3] -> features [B, C].
       rescale: scale and offset from [0, 1] to that range.
-      dropout: published rate before the classifier.
     """
 
     features: Callable
     rescale: dict
-    dropout: float = 0.0
 
 
 def _pooled(application: Callable, **settings) -> Callable:
@@ -75,12 +73,12 @@ def _efficientnet_b0(image):
 
 
 BASELINES: dict[str, Baseline] = {
-    "mobilenet_v1": Baseline(_pooled(applications.MobileNet), _SIGNED, 0.001),
+    "mobilenet_v1": Baseline(_pooled(applications.MobileNet), _SIGNED),
     "mobilenet_v2": Baseline(_pooled(applications.MobileNetV2), _SIGNED),
-    "mobilenet_v3": Baseline(_mobilenet_v3, _SIGNED, 0.2),
+    "mobilenet_v3": Baseline(_mobilenet_v3, _SIGNED),
     "resnet50": Baseline(_pooled(applications.ResNet50), _STANDARD),
     "densenet121": Baseline(_pooled(applications.DenseNet121), _STANDARD),
-    "efficientnet_b0": Baseline(_efficientnet_b0, _STANDARD, 0.2),
+    "efficientnet_b0": Baseline(_efficientnet_b0, _STANDARD),
     "vit_ti": Baseline(lambda image: vit.features(image, vit.ViTSize()), _STANDARD),
 }
 
@@ -92,7 +90,7 @@ def build(
     width: int | None = None,
     *,
     batch_size: int | None = None,
-    dropout: float | None = None,
+    dropout: float = 0.0,
 ) -> tf_keras.Model:
     """The model: float images [B, height, width, 3], RGB in [0, 1] -> float32 logits [B, num_classes].
 
@@ -102,7 +100,7 @@ def build(
       height, width: input size in pixels, at least 32; None builds one graph for any size. With weights of one, the
         other gives the same numbers where both sides divide by 32.
       batch_size: B, None for any.
-      dropout: before the classifier; None takes the published rate.
+      dropout: before the classifier.
 
     Raises:
       UserError: for an unknown name or a smaller input.
@@ -114,8 +112,7 @@ def build(
     baseline = BASELINES[name]
     image = keras_layers.Input((height, width, 3), batch_size, name="image")
     x = baseline.features(keras_layers.Rescaling(**baseline.rescale, name="standardize")(image))
-    rate = baseline.dropout if dropout is None else dropout
-    if rate:
-        x = layers.StatelessDropout(rate, name="classifier_dropout")(x)
+    if dropout:
+        x = layers.StatelessDropout(dropout, name="classifier_dropout")(x)
     logits = keras_layers.Dense(num_classes, dtype="float32", name="classifier")(x)
     return tf_keras.Model(image, logits, name=name)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.variants import VARIANTS, get_variant
+from mobilevit_tf.variants import published_dropout
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What `mobilevit.build` needs.
+    """What `models.build` needs.
 
     Attributes:
-      variant: a key of `variants.VARIANTS`.
+      variant: a key of `variants.VARIANTS` or, for comparison, of `variants.BASELINES`.
       num_classes: N, width of the logits.
       patch_sizes: side of the square patches in layers 3, 4 and 5 (the paper's ablation: 2,2,2 / 4,4,4 / 8,4,2).
       dropout: in the transformers; None takes the variant's published rate.
@@ -27,7 +27,7 @@ class ModelConfig:
     classifier_dropout: float | None = None
 
     def __post_init__(self) -> None:
-        get_variant(self.variant)
+        published_dropout(self.variant)
         if self.num_classes < 2:
             raise UserError(f"a classifier needs at least 2 classes, the data has {self.num_classes}")
         if len(self.patch_sizes) != 3 or min(self.patch_sizes) < 1:
@@ -36,9 +36,9 @@ class ModelConfig:
     @property
     def rates(self) -> tuple[float, float]:
         """(dropout, classifier dropout) with the published rates filled in."""
-        published = VARIANTS[self.variant]
-        dropout = published.dropout if self.dropout is None else self.dropout
-        classifier = published.classifier_dropout if self.classifier_dropout is None else self.classifier_dropout
+        published = published_dropout(self.variant)
+        dropout = published[0] if self.dropout is None else self.dropout
+        classifier = published[1] if self.classifier_dropout is None else self.classifier_dropout
         return dropout, classifier
 
 

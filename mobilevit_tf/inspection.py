@@ -44,9 +44,9 @@ def evaluate_only(path: str, config: DataConfig, split: str) -> None:
 
 
 def _evaluate_run(path: str, source, split: str) -> evaluate.Evaluation:
-    from mobilevit_tf import mobilevit, weights  # loads TensorFlow
+    from mobilevit_tf import models, weights  # loads TensorFlow
 
     file = model_file.load(path)
-    model = mobilevit.build(file.config, *file.spec.size)
+    model = models.build(file.config, *file.spec.size)
     weights.assign(model, file.weights)
     return evaluate.evaluate_keras(model, source, split, file.spec, labels=file.labels)

@@ -32,7 +32,7 @@ class ModelFile:
     """A trained model.
 
     Attributes:
-      config: what `mobilevit.build` takes.
+      config: what `models.build` takes.
       spec: the preprocessing that the weights were trained with.
       labels: class names in the order of the logits.
       weights: float32 arrays by name (EMA weights where a run keeps them).

@@ -12,9 +12,9 @@ import tf_keras
 from mobilevit_tf import (
     datasets,
     evaluate,
-    mobilevit,
     model_card,
     model_file,
+    models,
     pretrained,
     report,
     run_dir,
@@ -73,7 +73,7 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> di
 def build_model(config: RunConfig) -> tf_keras.Model:
     """The model that is trained: of one input size, or of any for multi-scale."""
     size = None if config.train.multiscale else config.train.input_size
-    return mobilevit.build(config.model, size, size)
+    return models.build(config.model, size, size)
 
 
 def image_spec(config: RunConfig, start: ModelFile | None) -> ImageSpec:

@@ -68,8 +68,33 @@ VARIANTS: dict[str, Variant] = {
 }  # fmt: skip
 
 
+# The models that the paper compares with (`baselines`), and their published dropout before the classifier.
+BASELINES: dict[str, float] = {
+    "mobilenet_v1": 0.001,
+    "mobilenet_v2": 0.0,
+    "mobilenet_v3": 0.2,
+    "resnet50": 0.0,
+    "densenet121": 0.0,
+    "efficientnet_b0": 0.2,
+    "vit_ti": 0.0,
+}
+
+
 def get_variant(name: str) -> Variant:
-    """The variant of that name; an unknown one raises UserError with the known names."""
+    """The MobileViT of that name; any other name raises UserError with the known ones."""
     if name not in VARIANTS:
         raise UserError(f"variant {name!r} is not known, expected one of {', '.join(VARIANTS)}")
     return VARIANTS[name]
+
+
+def published_dropout(name: str) -> tuple[float, float]:
+    """(in the transformers, before the classifier) of a variant or baseline.
+
+    Raises:
+      UserError: for an unknown name, with the known ones.
+    """
+    if name in VARIANTS:
+        return VARIANTS[name].dropout, VARIANTS[name].classifier_dropout
+    if name in BASELINES:
+        return 0.0, BASELINES[name]
+    raise UserError(f"variant {name!r} is not known, expected one of {', '.join([*VARIANTS, *BASELINES])}")

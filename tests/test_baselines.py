@@ -9,7 +9,8 @@ import tensorflow as tf
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
 
-from mobilevit_tf import baselines, layers, vit, weights
+from mobilevit_tf import baselines, layers, variants, vit, weights
+from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from quantize import convert
 
@@ -134,3 +135,8 @@ def test_unknown_name_and_too_small_input_are_refused_in_one_sentence():
         baselines.build("vgg", 2)
     with pytest.raises(UserError, match="resnet50 needs an input of at least 32 x 32 pixels, not 16 x 64"):
         baselines.build("resnet50", 2, 16, 64)
+
+
+def test_the_flag_knows_every_baseline():
+    assert set(variants.BASELINES) == set(baselines.BASELINES)
+    assert ModelConfig("mobilenet_v3", 5).rates == (0.0, 0.2)
