@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from mobilevit_tf import pixels
 from mobilevit_tf.files import sha256, write_atomic, write_json
@@ -41,6 +41,7 @@ NORMALIZED = (
     ImageSpec(2, 2, range=(-1.0, 1.0), color_order="BGR"),
 )
 DISPLAY_P3 = ((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407))
+XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:Description tiff:Orientation%s/></x:xmpmeta>"
 PHOTO_SPEC = ImageSpec(24, 32, crop_fraction=0.9)
 
 
@@ -129,6 +130,12 @@ def oriented(orientation: int) -> Image.Exif:
     return exif
 
 
+def xmp_text(orientation: int) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", (XMP % b'="%d"' % orientation).decode())
+    return info
+
+
 def photo_files() -> dict[str, bytes]:
     """Photos of every kind that life brings, small."""
     small, odd = scene(48, 32), scene(61, 43)
@@ -138,6 +145,10 @@ def photo_files() -> dict[str, bytes]:
     return turned | {
         "exif_6.png": encoded(small, "PNG", exif=oriented(6)),
         "exif_6.webp": encoded(small, "WEBP", lossless=True, exif=oriented(6)),
+        "xmp_6.jpg": encoded(small, "JPEG", xmp=XMP % b'="6"'),
+        "xmp_8.webp": encoded(small, "WEBP", lossless=True, xmp=XMP % b">8<"),
+        "xmp_3.png": encoded(small, "PNG", pnginfo=xmp_text(3)),
+        "exif_1_xmp_6.jpg": encoded(small, "JPEG", exif=oriented(1), xmp=XMP % b'="6"'),
         "420_odd.jpg": encoded(odd, "JPEG", quality=85, subsampling="4:2:0"),
         "422_odd.jpg": encoded(odd, "JPEG", quality=85, subsampling="4:2:2"),
         "444_odd.jpg": encoded(odd, "JPEG", quality=95, subsampling="4:4:4"),

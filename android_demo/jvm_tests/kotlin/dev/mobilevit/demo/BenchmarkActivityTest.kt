@@ -13,7 +13,7 @@ import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 
 @RunWith(DemoRunner::class)
-@Config(sdk = [34])
+@Config(sdk = [34], qualifiers = "w411dp-h891dp-night-xhdpi")
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 class BenchmarkActivityTest {
     @Test
@@ -29,6 +29,7 @@ class BenchmarkActivityTest {
         val rows = Screen.children(controller.get().findViewById(R.id.timings))
         assertEquals(Benchmark.SETTINGS.size, rows.size)
         assertTrue(Screen.text(rows.first().findViewById(R.id.label)).contains("XNNPACK, 1 thread"))
+        Screen.save(controller.get(), "benchmark")
         controller.get().findViewById<View>(R.id.copy).performClick()
         val clip = Screen.app.getSystemService(ClipboardManager::class.java).primaryClip!!
         val line = clip.getItemAt(0).text.toString()

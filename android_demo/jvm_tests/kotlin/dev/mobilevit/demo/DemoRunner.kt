@@ -1,13 +1,17 @@
 package dev.mobilevit.demo
 
+import android.app.Activity
 import android.app.Application
 import android.content.ContentResolver
+import android.graphics.Bitmap
+import android.graphics.Canvas
 import android.net.Uri
 import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
 import android.widget.TextView
 import dev.mobilevit.runtime.NativeRuntime
+import java.io.File
 import java.io.FileNotFoundException
 import org.junit.Assert.assertTrue
 import org.junit.runners.model.FrameworkMethod
@@ -62,6 +66,17 @@ object Screen {
         !state.busy && (state.modelName != null || state.problem != null)
     }
 
+    /** Draws a screen as it is into target/screenshots. */
+    fun save(activity: Activity, name: String): Bitmap {
+        val view = activity.window.decorView
+        val bitmap = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
+        view.draw(Canvas(bitmap))
+        val file = File(System.getProperty("demo.screenshots"), "android_$name.png")
+        file.parentFile!!.mkdirs()
+        file.outputStream().use { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }
+        return bitmap
+    }
+
     fun text(view: View): String = (view as TextView).text.toString()
 
     fun children(view: View): List<View> = with(view as ViewGroup) { List(childCount, ::getChildAt) }
@@ -69,3 +84,6 @@ object Screen {
     fun all(view: View): List<View> =
         listOf(view) + if (view is ViewGroup) children(view).flatMap(::all) else emptyList()
 }
+
+/** Qualifiers of a phone of today. */
+const val PHONE = "w411dp-h891dp-xhdpi"

@@ -17,6 +17,10 @@ class PhotoHeaderTest {
         for (turn in 1..8) assertEquals(turn, header("exif_$turn.jpg").orientation)
         assertEquals(6, header("exif_6.png").orientation)
         assertEquals(6, header("exif_6.webp").orientation)
+        assertEquals(6, header("xmp_6.jpg").orientation)
+        assertEquals(8, header("xmp_8.webp").orientation)
+        assertEquals(3, header("xmp_3.png").orientation)
+        assertEquals("EXIF comes first", 1, header("exif_1_xmp_6.jpg").orientation)
         assertEquals(1, header("progressive.jpg").orientation)
     }
 
@@ -44,7 +48,7 @@ class PhotoHeaderTest {
     @Test
     fun noRandomDamageThrows() {
         val random = Random(1)
-        for (name in listOf("exif_6.jpg", "exif_6.png", "exif_6.webp", "cmyk.jpg")) {
+        for (name in listOf("exif_6.jpg", "exif_6.png", "exif_6.webp", "xmp_6.jpg", "xmp_8.webp", "xmp_3.png")) {
             val bytes = Golden.photo(name).readBytes()
             repeat(2000) {
                 val damaged = bytes.copyOf(1 + random.nextInt(bytes.size))

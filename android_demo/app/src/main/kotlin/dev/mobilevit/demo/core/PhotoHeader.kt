@@ -7,7 +7,7 @@ import java.nio.ByteOrder
  * What the container of a photo says, and Android's decoder does not: the EXIF orientation, and whether the file is
  * whole (the decoder fills what is missing with grey and says nothing).
  *
- * @property orientation EXIF's 1 to 8. HEIC and AVIF are 1: their decoder turns them itself.
+ * @property orientation 1 to 8, from EXIF, or where that has none from XMP. HEIC and AVIF are 1: their decoder turns them itself.
  * @property isComplete false where a JPEG, PNG or WebP ends too early.
  */
 class PhotoHeader private constructor(val orientation: Int, val isComplete: Boolean) {
@@ -15,7 +15,13 @@ class PhotoHeader private constructor(val orientation: Int, val isComplete: Bool
         private const val UPRIGHT = 1
         private const val ORIENTATION_TAG = 0x0112
         private const val PNG_SIGNATURE = 0x89504E470D0A1A0AuL
+        private const val TIFF_SHORT = 3
         private val EXIF = "Exif\u0000\u0000".toByteArray(Charsets.ISO_8859_1)
+        private val XMP = "http://ns.adobe.com/xap/1.0/\u0000".toByteArray(Charsets.ISO_8859_1)
+        private val XMP_ORIENTATION = "tiff:Orientation".toByteArray(Charsets.ISO_8859_1)
+
+        private fun header(exif: Int?, xmp: Int?, isComplete: Boolean) =
+            PhotoHeader((exif ?: xmp)?.takeIf { it in 1..8 } ?: UPRIGHT, isComplete)
 
         /** Reads the header of any file; one that is no known picture is upright and complete. */
         fun read(photo: ByteBuffer): PhotoHeader {
@@ -31,7 +37,8 @@ class PhotoHeader private constructor(val orientation: Int, val isComplete: Bool
 
         /** Walks the markers; after a start of scan, the coded data up to the next marker. */
         private fun readJpeg(data: ByteBuffer): PhotoHeader {
-            var orientation: Int? = null
+            var exif: Int? = null
+            var xmp: Int? = null
             var at = 2
             while (at + 2 <= data.limit()) {
                 val marker = data.byte(at + 1)
@@ -39,50 +46,64 @@ class PhotoHeader private constructor(val orientation: Int, val isComplete: Bool
                     at++ // coded data, a restart, or fill bytes
                     continue
                 }
-                if (marker == 0xD9) return PhotoHeader(orientation ?: UPRIGHT, isComplete = true)
+                if (marker == 0xD9) return header(exif, xmp, isComplete = true)
                 if (at + 4 > data.limit()) break
                 val length = data.getShort(at + 2).toInt() and 0xFFFF
-                if (marker == 0xE1 && orientation == null && data.startsWith(EXIF, at + 4)) {
-                    orientation = tiffOrientation(data, at + 4 + EXIF.size)
+                val content = at + 4
+                if (marker == 0xE1 && data.startsWith(EXIF, content)) {
+                    exif = exif ?: tiffOrientation(data, content + EXIF.size)
+                } else if (marker == 0xE1 && data.startsWith(XMP, content)) {
+                    xmp = xmpOrientation(data, content, length)
                 }
                 at += 2 + length
             }
-            return PhotoHeader(orientation ?: UPRIGHT, isComplete = false)
+            return header(exif, xmp, isComplete = false)
         }
 
         private fun readPng(data: ByteBuffer): PhotoHeader {
-            var orientation = UPRIGHT
+            var exif: Int? = null
+            var xmp: Int? = null
             var at = 8
             while (at + 12 <= data.limit()) {
                 val name = data.text(at + 4)
-                if (name == "IEND") return PhotoHeader(orientation, isComplete = true)
-                if (name == "eXIf") orientation = tiffOrientation(data, at + 8) ?: orientation
+                if (name == "IEND") return header(exif, xmp, isComplete = true)
                 val length = data.getInt(at)
                 if (length < 0 || length > data.limit() - at - 12) break
+                if (name == "eXIf") exif = tiffOrientation(data, at + 8)
+                if (name == "iTXt") xmp = xmp ?: xmpOrientation(data, at + 8, length)
                 at += 12 + length
             }
-            return PhotoHeader(orientation, isComplete = false)
+            return header(exif, xmp, isComplete = false)
         }
 
         private fun readWebp(data: ByteBuffer): PhotoHeader {
             data.order(ByteOrder.LITTLE_ENDIAN)
             val end = data.getInt(4).toLong() + 8
-            var orientation = UPRIGHT
+            var exif: Int? = null
+            var xmp: Int? = null
             var at = 12L
             while (at + 8 <= minOf(end, data.limit().toLong())) {
                 val name = data.text(at.toInt())
-                if (name == "EXIF") {
-                    val start = at.toInt() + 8
-                    val skip = if (data.startsWith(EXIF, start)) EXIF.size else 0
-                    orientation = tiffOrientation(data, start + skip) ?: orientation
-                }
+                val start = at.toInt() + 8
                 val length = data.getInt(at.toInt() + 4).toLong() and 0xFFFFFFFFL
+                val skip = if (data.startsWith(EXIF, start)) EXIF.size else 0
+                if (name == "EXIF") exif = tiffOrientation(data, start + skip)
+                if (name == "XMP ") xmp = xmpOrientation(data, start, minOf(length, Int.MAX_VALUE.toLong()).toInt())
                 at += 8 + length + length % 2
             }
-            return PhotoHeader(orientation, end <= data.limit())
+            return header(exif, xmp, end <= data.limit())
         }
 
-        /** Tag 0x0112 of the first directory of a TIFF block; null where there is none that makes sense. */
+        /** `tiff:Orientation="6"` or `<tiff:Orientation>6<` in an XMP packet. */
+        private fun xmpOrientation(data: ByteBuffer, start: Int, length: Int): Int? {
+            val end = minOf(start.toLong() + length, data.limit().toLong()).toInt() - 2
+            val name = (start until end).firstOrNull { data.startsWith(XMP_ORIENTATION, it) } ?: return null
+            val after = name + XMP_ORIENTATION.size
+            if (after + 2 >= data.limit()) return null
+            return data.byte(after + if (data.byte(after) == '='.code) 2 else 1) - '0'.code
+        }
+
+        /** Tag 0x0112 of the first directory of a TIFF block; null where there is none. */
         private fun tiffOrientation(data: ByteBuffer, start: Int): Int? {
             val tiff = data.duplicate()
             try {
@@ -91,7 +112,8 @@ class PhotoHeader private constructor(val orientation: Int, val isComplete: Bool
                 repeat(tiff.getShort(directory).toInt() and 0xFFFF) {
                     val entry = directory + 2 + 12 * it
                     if ((tiff.getShort(entry).toInt() and 0xFFFF) == ORIENTATION_TAG) {
-                        return tiff.getShort(entry + 8).toInt().takeIf { value -> value in 1..8 }
+                        val isShort = tiff.getShort(entry + 2).toInt() == TIFF_SHORT
+                        return if (isShort) tiff.getShort(entry + 8).toInt() else tiff.getInt(entry + 8)
                     }
                 }
             } catch (_: IndexOutOfBoundsException) { // a damaged block is no orientation, as everywhere
