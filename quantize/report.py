@@ -48,7 +48,7 @@ def _speed(report: dict) -> str:
                                          f"(baseline {report['baseline_threads_median_ms']:.2f} ms)"),
         ("preprocessing, apart", f"{report['preprocess_ms']:.2f} ms"),
         ("load", f"{report['load_ms']:.0f} ms"),
-        ("peak memory", f"{report['peak_memory_bytes'] / 2**20:.1f} MiB"),
+        ("memory added", f"{report['memory_bytes'] / 2**20:.1f} MiB"),
     ]  # fmt: skip
     return _table((), rows)
 

@@ -29,7 +29,9 @@ REASONS = {
     ("EXP", "int8"): "XNNPACK has no 8-bit exponential",
     ("GELU", "int8"): "XNNPACK has no 8-bit GELU",
     ("BATCH_MATMUL", "int8"): "XNNPACK takes an 8-bit product only with a transposed second operand of zero point 0",
-    ("QUANTIZE", "int8"): "the ratio of the two scales is outside XNNPACK's range, or uint8 input meets no delegate",
+    ("QUANTIZE", "int8"): "the ratio of the two scales is outside XNNPACK's range",
+    ("QUANTIZE", "uint8"): "XNNPACK takes no uint8",
+    ("ADD", "int8"): "the ratio of the operands' scales is outside XNNPACK's range",
     ("CONCATENATION", "int8"): "XNNPACK concatenates only operands of one scale",
     ("SPACE_TO_BATCH_ND", "int8"): "XNNPACK has no SPACE_TO_BATCH_ND in any type",
     ("STRIDED_SLICE", "int8"): "XNNPACK has no STRIDED_SLICE in any type",
@@ -73,10 +75,15 @@ def _not_delegated(nodes: list[dict], delegates: list[dict], outputs: set[int]) 
 
 
 def _describe(node: dict, tensors: dict[int, dict]) -> dict:
-    output = tensors[int(node["outputs"][0])]
-    kind = np.dtype(output["dtype"]).name
+    kinds = [np.dtype(tensors[int(i)]["dtype"]).name for i in (*node["inputs"][:1], *node["outputs"][:1])]
+    kind = "uint8" if "uint8" in kinds else kinds[-1]
     reason = REASONS.get((node["op_name"], kind), "unknown")
-    return {"operator": node["op_name"], "type": kind, "name": output["name"], "reason": reason}
+    return {
+        "operator": node["op_name"],
+        "type": kind,
+        "name": tensors[int(node["outputs"][0])]["name"],
+        "reason": reason,
+    }
 
 
 def latency(paths: Sequence[str | Path], threads: int) -> list[float]:
@@ -108,21 +115,25 @@ def all_threads() -> int:
 
 
 _FOOTPRINT = """
-import json, resource, sys, time
-from mobilevit_tf.tflite_model import TFLiteModel
+import json, sys, time
+from pathlib import Path
 import numpy as np
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start = time.perf_counter()
+from mobilevit_tf.tflite_model import TFLiteModel
+
+def resident():
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+before, start = resident(), time.perf_counter()
 model = TFLiteModel(sys.argv[1])
 load = (time.perf_counter() - start) * 1e3
 model.scores(np.zeros((*model.spec.size, 3), np.uint8))
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"load_ms": load, "peak_memory_bytes": (after - before) * 1024}))
+print(json.dumps({"load_ms": load, "memory_bytes": resident() - before}))
 """
 
 
 def footprint(path: str | Path) -> dict:
-    """{"load_ms", "peak_memory_bytes"} of loading a file and classifying once, measured in a process of its own."""
+    """{"load_ms", "memory_bytes"}: what loading a file and classifying once adds to a process of its own (Linux)."""
     child = subprocess.run([sys.executable, "-c", _FOOTPRINT, str(path)], capture_output=True, text=True, check=False)
     if child.returncode:
         raise UserError(f"{path} does not run: it is damaged, export it again")

@@ -5,6 +5,9 @@ Prints a table, can write the report, and exits with status 1 past a threshold: 
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from absl import app, flags
@@ -29,7 +32,7 @@ FLAGS = flags.FLAGS
 
 
 def verify(baseline: Path, candidate: Path, data: DataConfig) -> dict:
-    """The comparison of two files on the validation photos of `data`; damaged files are met in a child process.
+    """The comparison of two files on the validation photos of `data`.
 
     Raises:
       UserError: for a file or photos that cannot be used.
@@ -41,11 +44,24 @@ def verify(baseline: Path, candidate: Path, data: DataConfig) -> dict:
     return comparison.compare(*(comparison.answers(path, source) for path in (baseline, candidate)), source)
 
 
+def verify_in_child(baseline: Path, candidate: Path, data: DataConfig) -> dict:
+    """`verify` in a process of its own: a damaged file can crash the runtime, which then hurts nobody.
+
+    Raises:
+      UserError: also where the child died.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(verify, baseline, candidate, data).result()
+        except BrokenProcessPool as error:
+            raise UserError(f"{baseline} or {candidate} crashes the runtime: it is damaged") from error
+
+
 def _main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
     data = DataConfig(FLAGS.data, FLAGS.data_dir, FLAGS.train_split, FLAGS.val_split)
-    result = verify(Path(FLAGS.baseline), Path(FLAGS.candidate), data)
+    result = verify_in_child(Path(FLAGS.baseline), Path(FLAGS.candidate), data)
     print(f"{comparison.TABLE_HEAD}\n{comparison.table_row(result)}")
     if FLAGS.report:
         write_json(Path(FLAGS.report).with_suffix(".json"), result)

@@ -1,0 +1,111 @@
+"""Fake quantisation, fine-tuning, and what the converter makes of them."""
+
+from __future__ import annotations
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
+import pytest
+from tensorflow.lite.python import schema_py_generated as schema
+from test_quantize_fold import random_weights
+
+from mobilevit_tf import mobilevit, weights
+from mobilevit_tf.config import ModelConfig
+from mobilevit_tf.image_spec import ImageSpec
+from quantize import calibration, convert, finetune, qat, runtime
+from quantize.fold import fold
+from quantize.settings import FineTuneConfig
+
+SPEC = ImageSpec(64, 64)
+
+
+def folded_model(variant: str, batch_size: int | None = None):
+    config = ModelConfig(variant, 5)
+    values = random_weights(mobilevit.build(config, 64, 64))
+    model = mobilevit.build(config, 64, 64, batch_size=batch_size, folded=True, softmax=False)
+    weights.assign(model, fold(values, num_heads=2 if variant == "tiny" else 4))
+    return model
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (16, 64, 64, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def tiny(images):
+    """(folded float model, its ranges)."""
+    model = folded_model("tiny")
+    return model, calibration.ranges(model, images, SPEC)
+
+
+def test_weights_are_rounded_in_one_range_a_channel(tiny):
+    model, ranges = tiny
+    quantized = qat.apply(model, ranges, frozen=True)
+    for name, axis in (("layer1_mv2_depthwise_conv", 2), ("layer3_vit_local_conv", 3), ("classifier", 3)):
+        wrapper = quantized.get_layer(f"quant_{name}")
+        ((weight, quantizer, variables),) = wrapper._weight_vars
+        largest = np.abs(weight.numpy()).max(tuple(i for i in range(4) if i != axis))
+        np.testing.assert_allclose(variables["max_var"].numpy(), largest, rtol=1e-6)
+        rounded = np.moveaxis(quantizer(weight, False, variables).numpy(), axis, -1)
+        steps = rounded / (largest / 127)
+        np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
+        assert np.abs(rounded - np.moveaxis(weight.numpy(), axis, -1)).max(axis=(0, 1, 2)).max() <= largest.max() / 250
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_fine_tuning_moves_weights_and_only_ranges_that_are_not_frozen(tiny, images, frozen):
+    model, ranges = tiny
+    quantized = qat.apply(model, ranges, frozen=frozen)
+    before, limits = quantized.get_layer("quant_classifier").trainable_weights[0].numpy(), qat.output_ranges(quantized)
+    assert limits["stem_conv"] == pytest.approx(ranges["stem_conv"])
+    config = FineTuneConfig(epochs=1, learning_rate=1e-2, batch_size=8, frozen_ranges=frozen)
+    finetune.finetune(quantized, model, images, SPEC, config)
+    assert np.abs(quantized.get_layer("quant_classifier").trainable_weights[0].numpy() - before).max() > 1e-4
+    assert (qat.output_ranges(quantized) == limits) == frozen
+
+
+@pytest.fixture(scope="module")
+def xxs_file(images, tmp_path_factory):
+    """An int8 file of an XXS whose weights are random."""
+    ranges = calibration.ranges(folded_model("xxs"), images[:4], SPEC)
+    path = tmp_path_factory.mktemp("xxs") / "xxs.tflite"
+    path.write_bytes(convert.to_int8(qat.apply(folded_model("xxs", 1), ranges, frozen=True)))
+    return path
+
+
+def test_int8_xxs_is_one_partition_with_only_the_input_outside(xxs_file):
+    found = runtime.operators(xxs_file)
+    assert found["partitions"] == 1
+    assert [(op["operator"], op["reason"]) for op in found["not_delegated"]] == [("QUANTIZE", "XNNPACK takes no uint8")]
+
+
+def test_convolutions_in_the_file_have_8_bit_weights_a_channel_and_attention_is_float(xxs_file):
+    model = schema.ModelT.InitFromPackedBuf(xxs_file.read_bytes(), 0)
+    graph, builtin = model.subgraphs[0], schema.BuiltinOperator
+    axes = {builtin.CONV_2D: 0, builtin.DEPTHWISE_CONV_2D: 3}
+    seen = dict.fromkeys((*axes, builtin.BATCH_MATMUL), 0)
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if code in axes:
+            kernel = graph.tensors[operator.inputs[1]]
+            assert kernel.type == schema.TensorType.INT8
+            assert kernel.quantization.quantizedDimension == axes[code]
+            assert len(kernel.quantization.scale) == kernel.shape[axes[code]]
+        elif code == builtin.BATCH_MATMUL:
+            assert graph.tensors[operator.inputs[0]].type == schema.TensorType.FLOAT32
+        seen[code] = seen.get(code, 0) + 1
+    assert (seen[builtin.CONV_2D], seen[builtin.DEPTHWISE_CONV_2D], seen[builtin.BATCH_MATMUL]) == (83, 7, 18)
+
+
+def test_an_input_scale_that_readers_do_not_expect_is_found():
+    tensor, graph, model = schema.TensorT(), schema.SubGraphT(), schema.ModelT()
+    tensor.type, tensor.shape, tensor.quantization = schema.TensorType.UINT8, [1], schema.QuantizationParametersT()
+    tensor.quantization.scale, tensor.quantization.zeroPoint = [0.003], [0]
+    graph.tensors, graph.inputs, graph.outputs, graph.operators = [tensor], [0], [0], []
+    model.subgraphs, model.buffers, model.operatorCodes = [graph], [schema.BufferT()], []
+    import flatbuffers
+
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    with pytest.raises(RuntimeError, match=r"scale is 0\.003.* expected 1/255 and 0"):
+        convert.check_input(bytes(builder.Output()))
