@@ -7,10 +7,12 @@ import json
 import make_golden
 import numpy as np
 import pytest
+from PIL import Image
 
 from mobilevit_tf import pixels
 from mobilevit_tf.errors import BadImage
 from mobilevit_tf.files import sha256
+from mobilevit_tf.tflite_model import TFLiteModel
 
 COMMITTED = json.loads((make_golden.GOLDEN / "vectors.json").read_text())
 
@@ -60,6 +62,16 @@ def test_orientations_turn_the_photo():
 def test_bad_photo_is_refused(name: str):
     with pytest.raises(BadImage):
         pixels.decode((make_golden.GOLDEN / "photos" / name).read_bytes())
+
+
+@pytest.mark.parametrize("name", ["float_input", "uint8_output"])
+def test_small_model_gives_its_committed_scores(name: str):
+    folder = make_golden.GOLDEN / "models"
+    committed = json.loads((folder / "scores.json").read_text())
+    model = TFLiteModel(folder / f"{name}.tflite")
+    for picture, expected in zip(committed["pictures"], committed["scores"][name], strict=True):
+        image = pixels.resize(Image.fromarray(make_golden.synthetic(*picture)), model.spec)
+        np.testing.assert_allclose(model.scores(image), expected, atol=0.005)
 
 
 def test_committed_scores_are_the_shipped_models():

@@ -8,7 +8,7 @@ import org.json.JSONObject
 
 /** The vectors that tests/make_golden.py wrote, and the formula it draws its pictures with. */
 object Golden {
-    private val folder = File(System.getProperty("demo.golden"))
+    val folder = File(System.getProperty("demo.golden"))
     val vectors = JSONObject(File(folder, "vectors.json").readText())
     val scores by lazy { JSONObject(File(folder, "scores.json").readText()) }
     val model = File(System.getProperty("demo.model"))

@@ -6,6 +6,7 @@ import dev.mobilevit.demo.core.DemoException
 import dev.mobilevit.demo.core.Problem
 import dev.mobilevit.demo.core.Setting
 import dev.mobilevit.runtime.NativeRuntime
+import org.json.JSONObject
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
@@ -36,6 +37,24 @@ class RuntimeTest {
             assertEquals(1f, scores.values.sum(), 0.02f)
             assertTrue(scores.values.all { value -> value in 0f..1f })
             assertTrue(scores.milliseconds > 0)
+        }
+    }
+
+    @Test
+    fun aFloatInputIsNormalizedAndAUint8OutputDequantizedAsInPython() {
+        val folder = Golden.folder.resolve("models")
+        val golden = JSONObject(folder.resolve("scores.json").readText())
+        for ((name, tolerance) in mapOf("float_input" to 0.001, "uint8_output" to 1.5 / 256)) {
+            Classifier(FileMapping.map(folder.resolve("$name.tflite"))).use { model ->
+                val pictures = golden.getJSONArray("pictures")
+                for (index in 0 until pictures.length()) {
+                    val (width, height) = List(2) { pictures.getJSONArray(index).getInt(it) }
+                    val picture = Golden.synthetic(width, height, pictures.getJSONArray(index).getString(2))
+                    val scores = model.run(model.metadata.spec.modelInput(picture)).values
+                    val expected = golden.getJSONObject("scores").getJSONArray(name).getJSONArray(index)
+                    scores.forEachIndexed { at, score -> assertEquals(name, expected.getDouble(at), score + 0.0, tolerance) }
+                }
+            }
         }
     }
 
