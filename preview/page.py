@@ -115,6 +115,7 @@ def serve(page: gr.Blocks, port: int | None, share: bool) -> str:
             prevent_thread_lock=True,
             quiet=True,
             max_file_size=settings.MAX_UPLOAD_BYTES,
+            state_session_capacity=settings.MAX_SESSIONS,
             allowed_paths=[],
             footer_links=[],
             run_history=False,

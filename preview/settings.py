@@ -19,6 +19,7 @@ MAX_ZIP_DIRECTORY_BYTES = 4 * 2**20  # of a ZIP's list of contents: some 40,000 
 MAX_ADDED_MODELS = 6  # opened in the page; the oldest goes when one more comes
 MAX_WAITING = 1_024  # calls in the queue
 KEEP_UPLOADS_S = 6 * 3_600
+MAX_SESSIONS = 64  # windows and scripts whose state is kept, 0.1 MB each; the least recently used one goes
 
 TOP_CLASSES = 5
 
