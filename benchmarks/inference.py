@@ -1,0 +1,117 @@
+"""Latency of our files against the peers' in one run: `python benchmarks/inference.py`; `--only=ours` leaves them out.
+
+One thread, batch 1, 256 x 256, random weights (the time does not depend on them). Every number is the median of five
+rounds in which the files take turns. The peers need benchmarks/requirements.txt.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+from ai_edge_litert.interpreter import Interpreter
+from tqdm import tqdm
+
+from mobilevit_tf.errors import run_cli
+from mobilevit_tf.files import write_json
+
+flags.DEFINE_enum("only", None, ["ours"], "Leave the peers out: they need packages of their own.")
+flags.DEFINE_string("output_dir", None, "Keep the files and results.json here.")
+flags.DEFINE_list("variants", ["xxs", "xs", "s"], "Our variants.")
+flags.DEFINE_integer("input_size", 256, "Side of the input in pixels.")
+FLAGS = flags.FLAGS
+
+ROUNDS, REPEATS = 5, 20
+OUR_MODES = {"float32": "float32", "int8": "int8_ptq", "int8_strict": "int8_strict"}
+REFERENCES = ("hf_xxs_int8", "ours_xxs_float32", "mobilenetv2_int8")
+
+
+def make_ours(folder: Path, variant: str, size: int) -> dict[str, Path]:
+    """float32, int8 and int8_strict of one variant with random weights and 1,000 classes."""
+    import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+    from mobilevit_tf import datasets, mobilevit, weights
+    from mobilevit_tf.config import DataConfig, ModelConfig
+    from mobilevit_tf.image_spec import ImageSpec
+    from mobilevit_tf.model_file import ModelFile
+    from quantize.pipeline import Exporter
+    from quantize.settings import CalibrationConfig, FineTuneConfig
+
+    config, spec = ModelConfig(variant, 1000), ImageSpec(size, size)
+    labels = tuple(f"class {index}" for index in range(1000))
+    model = ModelFile(config, spec, labels, weights.to_dict(mobilevit.build(config, size, size)), "benchmark")
+    source = datasets.open_source(DataConfig("digits"))
+    exporter = Exporter(model, source, CalibrationConfig("random", 4), FineTuneConfig(epochs=0))
+    made = {}
+    for name, mode in OUR_MODES.items():
+        made[f"ours_{variant}_{name}"] = folder / f"ours_{variant}_{name}.tflite"
+        made[f"ours_{variant}_{name}"].write_bytes(exporter.export(mode))
+    return made
+
+
+def measure(files: dict[str, Path]) -> dict[str, dict]:
+    """{name: {"median_ms", "partitions", "size_bytes"}}, timed in turns on one thread."""
+    interpreters = {}
+    for name, path in files.items():
+        interpreter = interpreters[name] = Interpreter(str(path), num_threads=1)
+        interpreter.allocate_tensors()
+        given = interpreter.get_input_details()[0]
+        values = np.random.default_rng(0).random(given["shape"]) * (1 if given["dtype"] == np.float32 else 255)
+        interpreter.set_tensor(given["index"], values.astype(given["dtype"]))
+        interpreter.invoke()
+    medians: dict[str, list[float]] = {name: [] for name in files}
+    for _ in tqdm(range(ROUNDS), desc="timing", unit="round"):
+        for name, interpreter in interpreters.items():
+            medians[name].append(_median_ms(interpreter))
+    return {
+        name: {
+            "median_ms": statistics.median(medians[name]),
+            "partitions": sum(node["op_name"] == "DELEGATE" for node in interpreters[name]._get_ops_details()),
+            "size_bytes": path.stat().st_size,
+        }
+        for name, path in files.items()
+    }
+
+
+def _median_ms(interpreter: Interpreter) -> float:
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        interpreter.invoke()
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times)
+
+
+def print_table(results: dict[str, dict]) -> None:
+    """One line a file, with its time over that of each reference that was measured."""
+    references = [name for name in REFERENCES if name in results]
+    print(f"{'file':26} {'ms':>8} {'parts':>6} {'KB':>8}" + "".join(f"  / {name:16}" for name in references))
+    for name, row in results.items():
+        ratios = "".join(f"  {row['median_ms'] / results[other]['median_ms']:17.2f}x" for other in references)
+        print(f"{name:26} {row['median_ms']:8.2f} {row['partitions']:6} {row['size_bytes'] / 1024:8.0f}{ratios}")
+
+
+def _main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(FLAGS.output_dir or scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        files: dict[str, Path] = {}
+        for variant in FLAGS.variants:
+            files |= make_ours(folder, variant, FLAGS.input_size)
+        if FLAGS.only != "ours":
+            import peers  # beside this script
+
+            files |= peers.make(folder, FLAGS.input_size)
+        results = measure(files)
+        print_table(results)
+        if FLAGS.output_dir:
+            write_json(folder / "results.json", results)
+
+
+if __name__ == "__main__":
+    run_cli(lambda: app.run(_main))
