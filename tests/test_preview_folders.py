@@ -13,6 +13,7 @@ from mobilevit_tf.errors import BadImage, UserError
 from preview import folders, render, render_folder, settings
 from preview.folders import FolderResult, Row
 from preview.models import ModelStore
+from preview.uploads import read_photo
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}${7*7}`"
 
@@ -142,3 +143,13 @@ def test_hostile_names_and_labels_are_shown_as_text():
 def test_a_sentence_starts_with_a_capital_unless_it_starts_with_a_files_name():
     assert ">No photos yet.<" in render.notice("no photos yet")
     assert ">x.jpg: the file is empty.<" in render.notice("x.jpg: the file is empty")
+
+
+def test_a_photo_too_large_or_gone_gets_one_sentence(tmp_path, monkeypatch):
+    path = tmp_path / "x.jpg"
+    path.write_bytes(bytes(2 * 2**20))
+    monkeypatch.setattr(settings, "MAX_PHOTO_BYTES", 2**20)
+    with pytest.raises(BadImage, match=r"^2 MB, more than the 1 MB a photo may have$"):
+        read_photo(path)
+    with pytest.raises(UserError, match="^the photo is not kept any longer: choose it again$"):
+        read_photo(tmp_path / "gone.jpg")
