@@ -151,5 +151,5 @@ def test_a_photo_too_large_or_gone_gets_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(settings, "MAX_PHOTO_BYTES", 2**20)
     with pytest.raises(BadImage, match=r"^2 MB, more than the 1 MB a photo may have$"):
         read_photo(path)
-    with pytest.raises(UserError, match="^the photo is not kept any longer: choose it again$"):
+    with pytest.raises(UserError, match=r"^the photo is not kept any longer: choose it again$"):
         read_photo(tmp_path / "gone.jpg")
