@@ -26,13 +26,25 @@ class EdgeZeros(tf_keras.layers.Layer):
     """Zeros around [B, H, W, C] of fixed size for a 3x3 "valid" convolution of stride 2: the padding that it reads.
 
     As a concatenation, which the runtime copies row by row; its PAD takes ten times as long for three channels.
+
+    Attributes:
+      fill: before the stem, the pixel that stands for zero: one value a channel; None for zeros.
     """
+
+    def __init__(self, fill: tuple[float, ...] | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.fill = fill
+
+    def get_config(self):
+        return super().get_config() | {"fill": self.fill}
 
     def call(self, inputs):
         for axis in (1, 2):
             batch = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
             sides = [1 if other == axis else inputs.shape[other] for other in (1, 2, 3)]
             zeros = tf.zeros([batch, *sides])
+            if self.fill is not None:
+                zeros += tf.constant(self.fill)
             inputs = tf.concat([zeros, inputs, zeros] if inputs.shape[axis] % 2 else [zeros, inputs], axis)
         return inputs
 

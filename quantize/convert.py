@@ -47,14 +47,15 @@ def to_int8(model: tf_keras.Model, output_type: str = "float32") -> bytes:
     return _convert(converter)
 
 
-def to_integer(model: tf_keras.Model, images: np.ndarray) -> bytes:
-    """A folded float model, built with softmax for batch 1 -> .tflite of integers only, uint8 in and uint8 out.
+def to_integer(model: tf_keras.Model, images: np.ndarray, output_type: str = "uint8") -> bytes:
+    """A float model for batch 1 -> .tflite that computes in integers only, by the converter's own post-training recipe.
 
-    For accelerators that know no float; the ranges are the converter's own, from `images`.
+    For accelerators that know no float, and for models without configs of their own in `qat`.
 
     Args:
       model: logits of images [1, height, width, 3] in [0, 1].
       images: float32 [n, height, width, 3], the calibration photos.
+      output_type: "uint8"; "float32" adds a conversion of the scores at the end.
     """
 
     def serve(image):
@@ -72,7 +73,8 @@ def to_integer(model: tf_keras.Model, images: np.ndarray) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.uint8
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = OUTPUT_TYPES[output_type]
     return _convert(converter)
 
 

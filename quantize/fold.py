@@ -17,6 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.image_spec import ImageSpec
 
 BATCH_NORM_EPSILON = 1e-5
 _NORM_READERS = {
@@ -52,6 +53,28 @@ def fold(weights: Mapping[str, np.ndarray], num_heads: int) -> dict[str, np.ndar
                 )
     folded["classifier/kernel"] = folded["classifier/kernel"][np.newaxis, np.newaxis]  # dense as 1x1 convolution
     return {name: value.astype(np.float32) for name, value in folded.items()}
+
+
+def fold_normalization(folded: dict[str, np.ndarray], spec: ImageSpec) -> tuple[float, float, float]:
+    """Makes the stem take RGB in [0, 1] instead of what `spec.normalize` gives; in place.
+
+    value = pixel * scale + offset a channel: the scale and the channels' order go into the kernel, the offset into the
+    bias. The zeros around the image stand for the pixel whose value is 0.
+
+    Returns:
+      That pixel, RGB in [0, 1]: what `EdgeZeros` must fill in before the stem.
+    """
+    low, high = spec.range
+    scale = (high - low) / np.asarray(spec.std)
+    offset = (low - np.asarray(spec.mean)) / np.asarray(spec.std)
+    fill = -offset / scale
+    kernel = folded["stem_conv/kernel"]  # [3, 3, 3, out]
+    folded["stem_conv/bias"] = (folded["stem_conv/bias"] + np.einsum("hwio,i->o", kernel, offset)).astype(np.float32)
+    kernel = (kernel * scale[:, np.newaxis]).astype(np.float32)
+    if spec.color_order == "BGR":
+        kernel, fill = kernel[:, :, ::-1], fill[::-1]
+    folded["stem_conv/kernel"] = np.ascontiguousarray(kernel)
+    return tuple(float(value) + 0.0 for value in fill)
 
 
 def _fold_batch_norm(folded: dict[str, np.ndarray], name: str) -> None:

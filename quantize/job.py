@@ -17,8 +17,8 @@ from mobilevit_tf.model_file import ModelFile
 from mobilevit_tf.source import Source
 from quantize import comparison, report, scores
 from quantize.comparison import Answers
-from quantize.pipeline import Exporter
-from quantize.settings import MODES, CalibrationConfig, FineTuneConfig
+from quantize.pipeline import Exporter, modes
+from quantize.settings import CalibrationConfig, FineTuneConfig
 
 KERAS_AGREEMENT, KERAS_DISTANCE = 0.99, 0.01  # between the fake-quantised model and its file
 
@@ -61,7 +61,7 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
     reports = []
     with tempfile.TemporaryDirectory() as folder:
         baseline = _answers(exporter.export("float32"), Path(folder) / "float32.tflite", source)
-        for mode in MODES if job.mode == "all" else (job.mode,):
+        for mode in modes(model.config.variant) if job.mode == "all" else (job.mode,):
             print(f"exporting {mode}", flush=True)
             reports.append(_export_one(exporter, mode, baseline, Path(folder), facts, job))
     print("\n".join([comparison.TABLE_HEAD, *map(comparison.table_row, reports)]))
@@ -73,7 +73,7 @@ def _export_one(exporter: Exporter, mode: str, baseline: Answers, folder: Path, 
     data = exporter.export(mode, job.output_type)
     candidate = _answers(data, folder / output.name, exporter.source)
     result = comparison.compare(baseline, candidate, exporter.source) | facts
-    if mode in ("int8", "int8_ptq"):
+    if exporter.quantized_model is not None:
         result |= _check_conversion(exporter, candidate) | exporter.departure()
     try:
         comparison.check(result, job.min_agreement, job.max_drop)
@@ -93,7 +93,7 @@ def _answers(data: bytes, path: Path, source: Source) -> Answers:
 
 def _fit_scores(exporter: Exporter, source: Source) -> dict:
     """Fits temperature and "unsure" on every second held-out photo, and measures both on the others."""
-    plain = evaluate.evaluate_keras(exporter.float_model, source, "val", exporter.model.spec)
+    plain = evaluate.evaluate_keras(exporter.float_model, source, "val", exporter.spec)
     fit, rest = np.arange(len(plain.ids)) % 2 == 0, np.arange(len(plain.ids)) % 2 == 1
     if rest.sum() < 2:
         return {}
@@ -108,7 +108,7 @@ def _fit_scores(exporter: Exporter, source: Source) -> dict:
 
 def _check_conversion(exporter: Exporter, candidate: Answers) -> dict:
     """The fake-quantised Keras model must answer as its file does, otherwise the conversion is wrong."""
-    keras = evaluate.evaluate_keras(exporter.quantized_model, exporter.source, "val", exporter.model.spec)
+    keras = evaluate.evaluate_keras(exporter.quantized_model, exporter.source, "val", exporter.spec)
     agreement = scores.agreement(keras, candidate.crop)
     distance = scores.distance(keras.scores, candidate.crop.scores)
     if agreement < KERAS_AGREEMENT or distance > KERAS_DISTANCE:

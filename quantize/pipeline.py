@@ -9,19 +9,25 @@ import numpy as np
 import tf_keras
 
 import mobilevit_tf
-from mobilevit_tf import mobilevit, weights
+from mobilevit_tf import baselines, mobilevit, weights
+from mobilevit_tf.errors import UserError
 from mobilevit_tf.model_file import ModelFile
 from mobilevit_tf.source import Source
 from mobilevit_tf.tflite_model import ModelInfo
-from mobilevit_tf.variants import get_variant
+from mobilevit_tf.variants import BASELINES, get_variant
 from quantize import calibration, convert, finetune, metadata, photos, qat
-from quantize.fold import fold
-from quantize.settings import CalibrationConfig, FineTuneConfig
+from quantize.fold import fold, fold_normalization
+from quantize.settings import MODES, CalibrationConfig, FineTuneConfig
 
 LICENSE = "Apache-2.0"
 NO_FLIP = ("digits",)  # data whose mirror image is something else
 HIGHEST_SCORE = 40.0  # calibrated; exp overflows at 88, and unseen photos may go beyond the calibration's
 _DEPARTURE_PHOTOS = 16
+
+
+def modes(variant: str) -> tuple[str, ...]:
+    """The export modes of a model; those that need this project's own quantisation exist for MobileViT alone."""
+    return ("int8_ptq", "float16", "dynamic", "float32") if variant in BASELINES else MODES
 
 
 class Exporter:
@@ -40,45 +46,57 @@ class Exporter:
         self.tune = dataclasses.replace(tune, flip=tune.flip and source.name not in NO_FLIP)
         self.temperature, self.unsure_below = 1.0, 0.0
         self.quantized_model: tf_keras.Model | None = None
-        self._weights = fold(model.weights, get_variant(model.config.variant).num_heads)
         chosen = photos.choose(source.labels("train"), calibrate)
-        self.calibration_images = photos.load(source, "train", chosen, model.spec)
-        self.softmax = False
-        self.float_model = self._build(None, softmax=False)
-        self._ranges = calibration.ranges(self.float_model, self.calibration_images, model.spec)
-        if max(high for name, (_, high) in self._ranges.items() if name.endswith(qat.SCORES)) > HIGHEST_SCORE:
-            self.softmax = True
+        self.calibration_images = photos.load(source, "train", chosen, model.spec.plain())
+        self.spec, self.softmax, self._ranges = model.spec.plain(), False, {}
+        self.is_baseline = model.config.variant in BASELINES
+        if self.is_baseline:
+            self._weights, self._fill = dict(model.weights), None
             self.float_model = self._build(None, softmax=True)
-            self._ranges = calibration.ranges(self.float_model, self.calibration_images, model.spec)
+            return
+        self._weights = fold(model.weights, get_variant(model.config.variant).num_heads)
+        self._fill = fold_normalization(self._weights, model.spec)
+        self._calibrate(softmax=False)
+        if max(high for name, (_, high) in self._ranges.items() if name.endswith(qat.SCORES)) > HIGHEST_SCORE:
+            self._calibrate(softmax=True)
+
+    def _calibrate(self, *, softmax: bool) -> None:
+        self.softmax, self.float_model = softmax, self._build(None, softmax=softmax)
+        self._ranges = calibration.ranges(self.float_model, self.calibration_images, self.spec)
 
     def set_temperature(self, temperature: float, unsure_below: float) -> None:
         """Divides the logits by `temperature`, once: in the classifier's weights."""
         for name in ("classifier/kernel", "classifier/bias"):
             self._weights[name] = self._weights[name] / np.float32(temperature)
-        low, high = self._ranges["classifier"]
-        self._ranges["classifier"] = (low / temperature, high / temperature)
+        if "classifier" in self._ranges:
+            low, high = self._ranges["classifier"]
+            self._ranges["classifier"] = (low / temperature, high / temperature)
         weights.assign(self.float_model, self._weights)
         self.temperature, self.unsure_below = temperature, unsure_below
 
     def export(self, mode: str, output_type: str = "float32") -> bytes:
         """The finished file's bytes, metadata included."""
-        if mode == "int8_strict":
-            images = self.model.spec.normalize(self.calibration_images)
-            data = convert.to_integer(self._build(1, softmax=True), images)
+        self.quantized_model = None
+        if mode not in modes(self.model.config.variant):
+            raise UserError(f"{self.model.config.variant} is not exported as {mode}: expected one of "
+                            f"{', '.join(modes(self.model.config.variant))}")  # fmt: skip
+        if mode == "int8_strict" or (self.is_baseline and mode == "int8_ptq"):
+            kind = "uint8" if mode == "int8_strict" else output_type
+            data = convert.to_integer(self._build(1, softmax=True), self.spec.normalize(self.calibration_images), kind)
         elif mode.startswith("int8"):
             data = self._int8(self.tune.epochs if mode == "int8" else 0, output_type)
         else:
             data = convert.to_float(self._build(1, softmax=self.softmax), mode)
-        return metadata.populate(data, self.model.labels, self.model.spec.plain(), self._info(mode))
+        return metadata.populate(data, self.model.labels, self.spec, self._info(mode))
 
     def _int8(self, epochs: int, output_type: str) -> bytes:
         frozen = self.tune.frozen_ranges
         self.quantized_model = qat.apply(self.float_model, self._ranges, frozen=frozen)
         if epochs:
             count = min(self.tune.images, self.source.size("train"))
-            images = photos.load(self.source, "train", np.arange(count), self.model.spec)
+            images = photos.load(self.source, "train", np.arange(count), self.spec)
             tune = dataclasses.replace(self.tune, epochs=epochs)
-            finetune.finetune(self.quantized_model, self.float_model, images, self.model.spec, tune)
+            finetune.finetune(self.quantized_model, self.float_model, images, self.spec, tune)
         fixed = qat.apply(self._build(1, softmax=self.softmax), self._ranges, frozen=frozen)
         fixed.set_weights(self.quantized_model.get_weights())
         return convert.to_int8(fixed, output_type)
@@ -86,19 +104,23 @@ class Exporter:
     def departure(self) -> dict:
         """{"layers", "saturation"} of the last int8 export (`calibration.departure`)."""
         images = self.calibration_images[:_DEPARTURE_PHOTOS]
-        layers, saturation = calibration.departure(self.float_model, self.quantized_model, images, self.model.spec)
+        layers, saturation = calibration.departure(self.float_model, self.quantized_model, images, self.spec)
         return {"layers": layers, "saturation": saturation}
 
     def _build(self, batch_size: int | None, *, softmax: bool) -> tf_keras.Model:
-        model = mobilevit.build(
-            self.model.config, *self.model.spec.size, batch_size=batch_size, folded=True, softmax=softmax
-        )
+        config, size = self.model.config, self.spec.size
+        if self.is_baseline:
+            model = baselines.build(config.variant, config.num_classes, *size, batch_size=batch_size)
+        else:
+            model = mobilevit.build(config, *size, batch_size=batch_size, folded=True, softmax=softmax)
+            model.get_layer("stem_pad").fill = self._fill
         weights.assign(model, self._weights)
         return model
 
     def _info(self, mode: str) -> ModelInfo:
         variant = self.model.config.variant
-        name = f"MobileViT-{variant.upper()} {self.source.name} {mode}"
+        family = variant if self.is_baseline else f"MobileViT-{variant.upper()}"
+        name = f"{family} {self.source.name} {mode}"
         return ModelInfo(
             name, variant, mode, mobilevit_tf.__version__, LICENSE, self.model.run_id, round(self.temperature, 4),
             round(self.unsure_below, 4),

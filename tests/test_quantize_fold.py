@@ -10,7 +10,8 @@ import tensorflow as tf
 from mobilevit_tf import folded_layers, mobilevit, weights
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from quantize.fold import fold
+from mobilevit_tf.image_spec import ImageSpec
+from quantize.fold import fold, fold_normalization
 
 
 def random_weights(model) -> dict[str, np.ndarray]:
@@ -54,6 +55,26 @@ def test_folded_model_has_no_batch_norm_and_fewer_parameters():
 def test_weights_of_another_architecture_are_refused_by_name():
     with pytest.raises(UserError, match="other_bn/gamma: no convolution other_conv"):
         fold({f"other_bn/{part}": np.ones(3) for part in ("gamma", "beta", "moving_mean", "moving_variance")}, 4)
+
+
+@pytest.mark.parametrize("color_order", ["RGB", "BGR"])
+def test_normalisation_and_channel_order_move_into_the_stem(color_order):
+    spec = ImageSpec(64, 64, color_order=color_order, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    config = ModelConfig("tiny", 5)
+    trained = mobilevit.build(config, 64, 64)
+    values = random_weights(trained)
+    weights.assign(trained, values)
+    moved = fold(values, num_heads=2)
+    fill = fold_normalization(moved, spec)
+    folded = mobilevit.build(config, 64, 64, folded=True, softmax=False)
+    folded.get_layer("stem_pad").fill = fill
+    weights.assign(folded, moved)
+    rgb = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    ordered = rgb if color_order == "RGB" else rgb[..., ::-1]
+    before = trained(spec.normalize(ordered), training=False).numpy()
+    after = folded(spec.plain().normalize(rgb), training=False).numpy()
+    np.testing.assert_allclose(after, before, atol=1e-5)
+    assert fill == pytest.approx((0.485, 0.456, 0.406) if color_order == "RGB" else (0.406, 0.456, 0.485))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 9), (8, 9)])
