@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pages import answer, chromium, complaint, give_photo, open_page, settle, tab
+from pages import answer, chromium, complaint, give_photo, open_page, ready, settle, tab
 from playwright.sync_api import Browser, Page
 from preview_server import ROOT
 
@@ -50,8 +50,7 @@ def page(browser, preview) -> Iterator[Page]:
     page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.reload()
-    page.wait_for_selector("#classify-photo input[type=file]", state="attached")
-    page.wait_for_load_state("networkidle")
+    ready(page)
     yield page
     page.context.close()
     assert {url for url in requests if not url.startswith((preview.url, "data:", "blob:"))} == set()
@@ -204,8 +203,7 @@ def test_the_switch_is_gone_where_both_views_are_the_same(page, tiny_tflite):
     page.evaluate(COPY_PHOTO.replace("30, 20", "24, 24"))
     page.click("#classify-photo button[aria-label='Paste from clipboard']")
     answer(page)
-    settle(page)
-    assert page.locator("text=Phone's view: stretched >> visible=true").count() == 0
+    page.locator("text=Phone's view: stretched >> visible=true").wait_for(state="detached")
     give_photo(page, EXAMPLES / "dandelion.jpg")
     page.wait_for_selector("text=Phone's view: stretched >> visible=true")
 

@@ -40,9 +40,15 @@ def open_page(browser: Browser, url: str, width: int = 1180, height: int = 860, 
     page = context.new_page()
     page.set_default_timeout(SLOW_MS)
     page.goto(url)
-    page.wait_for_selector("#classify-photo input[type=file]", state="attached")
-    page.wait_for_load_state("networkidle")
+    ready(page)
     return page
+
+
+def ready(page: Page) -> None:
+    """Waits until the page has built itself; the network is never idle, Gradio keeps a stream open."""
+    page.wait_for_selector("#classify-photo input[type=file]", state="attached")
+    page.wait_for_selector("#classify-result .pv-hint")
+    settle(page)
 
 
 def tab(page: Page, name: str) -> None:
@@ -75,6 +81,5 @@ def complaint(page: Page, area: str = "#classify-result") -> str:
 
 
 def settle(page: Page) -> None:
-    """Waits until nothing moves any more, for a screenshot."""
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(600)
+    """Lets animations end."""
+    page.wait_for_timeout(800)
