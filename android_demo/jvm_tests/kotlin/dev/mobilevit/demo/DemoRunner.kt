@@ -50,9 +50,9 @@ object Screen {
         return uri
     }
 
-    /** Runs the main thread until [done], or fails after a minute. */
+    /** Runs the main thread until [done], or fails after three minutes: a shared machine can be slow. */
     fun await(what: String, done: () -> Boolean) {
-        val end = System.nanoTime() + 60_000_000_000L
+        val end = System.nanoTime() + 180_000_000_000L
         while (!done()) {
             assertTrue("$what did not happen", System.nanoTime() < end)
             shadowOf(Looper.getMainLooper()).idle()

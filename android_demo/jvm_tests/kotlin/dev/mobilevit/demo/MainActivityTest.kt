@@ -2,6 +2,7 @@ package dev.mobilevit.demo
 
 import android.app.Activity
 import android.content.Intent
+import android.content.pm.PackageManager
 import android.net.Uri
 import android.os.Bundle
 import android.provider.MediaStore
@@ -37,6 +38,12 @@ class MainActivityTest {
         assertEquals(Screen.app.session.state.modelName, activity.findViewById<Toolbar>(R.id.toolbar).subtitle)
         assertEquals(View.GONE, activity.findViewById<View>(R.id.result).visibility)
         assertEquals(View.GONE, activity.findViewById<View>(R.id.problem).visibility)
+    }
+
+    @Test
+    fun theManifestAsksForNoPermission() {
+        val info = Screen.app.packageManager.getPackageInfo(Screen.app.packageName, PackageManager.GET_PERMISSIONS)
+        assertNull(info.requestedPermissions)
     }
 
     @Test
