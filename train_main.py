@@ -14,8 +14,8 @@ from absl import app, flags
 
 from mobilevit_tf import datasets
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
-from mobilevit_tf.errors import run_cli
-from mobilevit_tf.run_dir import METRICS, RunConfig, new_run_dir
+from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.run_dir import CONFIG, METRICS, RunConfig, load_data_config, new_run_dir, require_same_settings
 from mobilevit_tf.variants import BASELINES, VARIANTS
 
 _MODEL, _DATA, _AUGMENT, _TRAIN = ModelConfig(), DataConfig(), AugmentConfig(), TrainConfig()
@@ -81,8 +81,16 @@ def _fill(config, prefix: str = "", convert=None, **fixed):
         flag = _RENAMED.get(prefix + field.name) or field.name
         if field.name not in fixed and flag in FLAGS:
             value = FLAGS[flag].value
-            values[field.name] = tuple(map(convert, value)) if isinstance(value, list) else value
+            values[field.name] = _numbers(flag, value, convert) if isinstance(value, list) else value
     return dataclasses.replace(config, **values)
+
+
+def _numbers(flag: str, texts: list[str], convert) -> tuple:
+    try:
+        return tuple(map(convert, texts))
+    except ValueError as error:
+        kind = "whole numbers" if convert is int else "numbers"
+        raise UserError(f"--{flag}={','.join(texts)}: expected {kind} separated by commas") from error
 
 
 def configs_from_flags(num_classes: int) -> RunConfig:
@@ -96,8 +104,22 @@ def configs_from_flags(num_classes: int) -> RunConfig:
 
 
 def data_config() -> DataConfig:
-    """The data that the flags ask for."""
-    return _fill(_DATA, prefix="data.")
+    """The data that the flags ask for; --evaluate_only takes what its run was trained on where no flag says another."""
+    evaluated = Path(FLAGS.evaluate_only or "").expanduser()
+    if not FLAGS.evaluate_only or FLAGS["data"].present or not (evaluated / CONFIG).exists():
+        return _fill(_DATA, prefix="data.")
+    own = load_data_config(evaluated)
+    flags_of = {field.name: _RENAMED.get(f"data.{field.name}", field.name) for field in dataclasses.fields(own)}
+    given = {name: FLAGS[flag].value for name, flag in flags_of.items() if FLAGS[flag].present}
+    return dataclasses.replace(own, **given)
+
+
+def _run_dir(config: RunConfig) -> Path:
+    if FLAGS.model_dir:
+        return Path(FLAGS.model_dir).expanduser()
+    if config.train.strategy == "multi_worker":
+        raise UserError("strategy multi_worker needs --model_dir: one folder that every worker reaches")
+    return new_run_dir(config.data.data, config.model.variant)
 
 
 def _plain_messages() -> None:
@@ -117,14 +139,15 @@ def _main(argv: list[str]) -> None:
     _plain_messages()
     config = configs_from_flags(num_classes=2)  # refuses bad settings before anything loads
     datasets.check(config.data)
-    run_dir = Path(FLAGS.model_dir) if FLAGS.model_dir else new_run_dir(config.data.data, config.model.variant)
+    run_dir = _run_dir(config)
     if FLAGS.dry_run or FLAGS.evaluate_only:
         from mobilevit_tf import inspection
 
         inspection.dry_run(config.data, FLAGS.strict) if FLAGS.dry_run else inspection.evaluate_only(
-            FLAGS.evaluate_only, config.data, FLAGS.split
+            Path(FLAGS.evaluate_only).expanduser(), config.data, FLAGS.split
         )
     elif (run_dir / METRICS).exists():
+        require_same_settings(run_dir, config, ignored={"model.num_classes"})  # that comes from the data
         print(f"{run_dir} is finished: its results are in {run_dir / METRICS}")
     else:
         from mobilevit_tf import session  # loads TensorFlow

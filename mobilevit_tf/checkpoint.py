@@ -16,6 +16,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import safetensors.numpy
 import tensorflow as tf
+import tf_keras
 from safetensors import SafetensorError, safe_open
 
 from mobilevit_tf.errors import UserError
@@ -23,6 +24,10 @@ from mobilevit_tf.files import write_atomic
 from mobilevit_tf.trainer import Trainer
 
 _LOGGER = logging.getLogger(__name__)
+
+
+class NonFiniteError(UserError):
+    """Weights, or a loss, that are NaN or infinite."""
 
 
 @dataclasses.dataclass
@@ -36,6 +41,7 @@ class Progress:
       seconds: spent training, over all starts of the run.
       history: one dictionary a finished epoch.
       rate_scale, rollbacks: the learning rate's factor after NaN losses, and how many there were.
+      train_images: in the training split; a folder may have changed when the run goes on.
     """
 
     step: int = 0
@@ -47,10 +53,15 @@ class Progress:
     history: list[dict] = dataclasses.field(default_factory=list)
     rate_scale: float = 1.0
     rollbacks: int = 0
+    train_images: int = 0
 
 
 def _variables(trainer: Trainer) -> dict[str, tf.Variable]:
-    groups = {"model": trainer.model.weights, "optimizer": trainer.optimizer.variables}
+    optimizer = trainer.optimizer
+    groups = {"model": trainer.model.weights, "optimizer": optimizer.variables}
+    if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        scale = optimizer._loss_scale  # private, since `variables` leaves out float16's loss scale and its counter
+        groups["loss_scale"] = [scale._current_loss_scale, scale.counter]
     if trainer.ema_model is not trainer.model:
         groups["ema"] = trainer.ema_model.weights
     named = [(f"{group}/{variable.name}", variable) for group, values in groups.items() for variable in values]
@@ -64,27 +75,45 @@ def save(folder: Path, trainer: Trainer, progress: Progress, keep: int, write: b
     """Writes the checkpoint of `progress.step` and removes all but the newest `keep`.
 
     Every worker calls this, since reading BatchNorm's statistics averages them over all replicas; one has `write`.
+    The replicas go on from the average too, as they will after a restore.
+
+    Raises:
+      NonFiniteError: for a NaN or infinity in the weights or the optimizer; nothing is written then.
     """
-    tensors = {name: np.asarray(variable.numpy()) for name, variable in _variables(trainer).items()}
+    variables = _variables(trainer)
+    tensors = {name: np.asarray(variable.numpy()) for name, variable in variables.items()}
+    for name, value in tensors.items():
+        if not np.isfinite(value).all():
+            raise NonFiniteError(f"{name} became NaN or infinite before step {progress.step}")
+    if trainer.strategy.num_replicas_in_sync > 1:
+        for name, variable in variables.items():
+            if variable.synchronization == tf.VariableSynchronization.ON_READ:
+                variable.assign(tensors[name].reshape(variable.shape))
     if not write:
         return
     data = safetensors.numpy.save(tensors, {"progress": json.dumps(dataclasses.asdict(progress))})
-    write_atomic(folder / f"step-{progress.step:08d}.safetensors", data)
+    write_atomic(_path(folder, progress.step), data)
     for old in _newest_first(folder)[keep:]:
-        old.unlink()
+        old.unlink(missing_ok=True)
 
 
-def restore(folder: Path, trainer: Trainer) -> Progress | None:
-    """Loads the newest checkpoint that is whole; None where there is none.
+def _path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}.safetensors"
+
+
+def restore(folder: Path, trainer: Trainer, below: int | None = None) -> Progress | None:
+    """Loads the newest checkpoint that is whole, and with `below` of a step before that; None where there is none.
 
     Raises:
       UserError: where checkpoints exist but belong to another model or optimizer, or none of them is whole.
     """
-    paths = _newest_first(folder)
+    for leftover in folder.glob(".step-*.tmp"):  # of a process that was killed while it wrote
+        leftover.unlink(missing_ok=True)
+    paths = [path for path in _newest_first(folder) if below is None or path < _path(folder, below)]
     for path in paths:
         try:
             return _load(path, trainer)
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
             if isinstance(error, UserError):
                 raise
             _LOGGER.warning("checkpoint %s is damaged (%s): using the one before", path, error)

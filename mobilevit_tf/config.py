@@ -30,6 +30,9 @@ class ModelConfig:
         published_dropout(self.variant)
         if self.num_classes < 2:
             raise UserError(f"a classifier needs at least 2 classes, the data has {self.num_classes}")
+        for key in ("dropout", "classifier_dropout"):
+            if getattr(self, key) is not None and not 0 <= getattr(self, key) < 1:
+                raise UserError(f"{key} is {getattr(self, key)}, expected a number in [0, 1)")
         if len(self.patch_sizes) != 3 or min(self.patch_sizes) < 1:
             raise UserError(f"patch sizes {self.patch_sizes}, expected three positive numbers such as 2,2,2")
 
@@ -160,6 +163,13 @@ class TrainConfig:
         for key in ("epochs", "batch_size", "input_size", "checkpoint_steps", "keep_checkpoints"):
             if getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}, expected at least 1")
+        if any(size < 1 for size in self.multiscale):
+            raise UserError(f"multiscale is {self.multiscale}, expected sizes in pixels such as 160,192,256,288,320")
+        for key in ("freeze_epochs", "warmup_steps", "warmup_learning_rate"):
+            if (getattr(self, key) or 0) < 0:
+                raise UserError(f"{key} is {getattr(self, key)}, expected at least 0")
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f"seed is {self.seed}, expected a whole number from 0 to 2147483647")
         for key in ("weight_decay", "label_smoothing", "ema_decay"):
             if not 0 <= getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}, expected a number in [0, 1)")

@@ -6,6 +6,8 @@ import errno
 import sys
 from collections.abc import Callable
 
+INTERRUPTED = 130  # the shells' exit status after Ctrl-C
+
 
 class UserError(ValueError):
     """What came, what was expected, what to do."""
@@ -26,10 +28,13 @@ def describe_os_error(error: OSError) -> str:
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
-    """Runs an entry script: a UserError or OSError becomes one line on stderr and exit status 1."""
+    """Runs an entry script: a UserError or OSError becomes one line on stderr and exit status 1, Ctrl-C one and 130."""
     try:
         sys.exit(main() or 0)
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {describe_os_error(error)}")
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)

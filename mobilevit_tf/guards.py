@@ -21,10 +21,14 @@ class Stoppable(Protocol):
 
 @contextlib.contextmanager
 def stop_signals(run: Stoppable) -> Iterator[None]:
-    """Inside, SIGTERM and Ctrl-C set `run.stop_signal`, which the loop obeys after the step under way."""
+    """Inside, SIGTERM and Ctrl-C set `run.stop_signal`, which the loop obeys after the step under way.
+
+    A second one of the same kind is no longer caught: it ends a process that is stuck in its step.
+    """
 
     def remember(number, frame) -> None:
         run.stop_signal = number
+        signal.signal(number, before[number])
 
     before = {number: signal.signal(number, remember) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -44,9 +48,21 @@ def readable_data_errors(step: int) -> Iterator[None]:
         if reason is not None:
             raise UserError(f"step {step}: {reason.split('UserError: ', 1)[1]}") from error
         if isinstance(error, tf.errors.NotFoundError | tf.errors.DataLossError | tf.errors.PermissionDeniedError):
-            lost = str(error.message).splitlines()[0]
             raise UserError(
-                f"step {step}: the data cannot be read any more ({lost}); the last checkpoint is intact: run the same "
-                "command again once it can"
+                f"step {step}: the data cannot be read any more ({_first_line(error)}); the last checkpoint is intact: "
+                "run the same command again once it can"
+            ) from error
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            raise UserError(
+                f"step {step}: out of memory ({_first_line(error)}): use a smaller --batch_size or --input_size"
+            ) from error
+        if isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError | tf.errors.CancelledError):
+            raise UserError(
+                f"step {step}: another worker is gone ({_first_line(error)}); the last checkpoint is intact: start all "
+                "workers again with the same command"
             ) from error
         raise
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    return (str(error.message).splitlines() or [type(error).__name__])[0]

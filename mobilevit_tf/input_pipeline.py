@@ -71,7 +71,7 @@ def training_dataset(
         try:
             return augment.training_image(data, int(size), generator(seed, epoch, _CROP, index), config)
         except BadImage as error:
-            raise UserError(f"{identity.decode()}: {error}: run with --dry_run for a list of such files") from error
+            raise UserError(f"{_text(identity)}: {error}: run with --dry_run for a list of such files") from error
 
     def load(record, chunk, position):
         arguments = (record["id"], record["image"], sizes[chunk], position)
@@ -99,6 +99,18 @@ def training_dataset(
     return dataset.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(4)
 
 
+def _text(identity: bytes) -> str:
+    """A photo's id for messages; not every file name is UTF-8."""
+    return identity.decode(errors="backslashreplace")
+
+
+def ids_of_step(source: Source, plan: HostPlan, shard: tuple[int, int], seed: int, epoch: int, step: int) -> list[str]:
+    """The photos that one host reads for one step of `training_dataset`."""
+    first, last = plan.first_image(step), plan.first_image(step + 1)
+    records = source.records("train", shuffle_seed=order_seed(seed, epoch), shard=shard, start=first)
+    return [_text(record["id"].numpy()) for record in records.take(last - first)]
+
+
 def evaluation_dataset(
     source: Source, split: str, spec: ImageSpec, batch_size: int, shard: tuple[int, int], batches: int
 ) -> tf.data.Dataset:
@@ -113,7 +125,7 @@ def evaluation_dataset(
         try:
             return pixels.model_input(data, spec)
         except BadImage as error:
-            raise UserError(f"{identity.decode()}: {error}: run with --dry_run for a list of such files") from error
+            raise UserError(f"{_text(identity)}: {error}: run with --dry_run for a list of such files") from error
 
     def load(record):
         image = tf.numpy_function(read, (record["id"], record["image"]), tf.uint8, stateful=False)

@@ -8,9 +8,11 @@ import numpy as np
 
 from mobilevit_tf import datasets, evaluate, model_file
 from mobilevit_tf.config import DataConfig
+from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.scan import scan_folder
 from mobilevit_tf.scan_text import format_report
+from mobilevit_tf.source import Source
 
 
 def dry_run(config: DataConfig, strict: bool) -> None:
@@ -31,19 +33,21 @@ def dry_run(config: DataConfig, strict: bool) -> None:
         print(f"{split}: {source.size(split)} photos ({classes})")
 
 
-def evaluate_only(path: str, config: DataConfig, split: str) -> None:
-    """Prints the accuracy of a run directory or a .tflite and leaves it as JSON beside the model."""
+def evaluate_only(path: Path, config: DataConfig, split: str) -> None:
+    """Prints the accuracy of a run directory, a model file or a .tflite and leaves it as JSON beside the weights."""
+    if not path.exists():
+        raise UserError(f"there is no {path}: expected a run directory or a .tflite")
     source = datasets.open_source(config)
-    if path.endswith(".tflite"):
-        result, target = evaluate.evaluate_tflite(path, source, split), Path(path).with_suffix(f".{split}.json")
-    else:
-        result, target = _evaluate_run(path, source, split), Path(path).with_suffix("") / f"evaluation_{split}.json"
+    source.require_split(split)
+    target = path / f"evaluation_{split}.json" if path.is_dir() else path.with_suffix(f".{split}.json")
+    is_tflite = path.suffix == ".tflite"
+    result = evaluate.evaluate_tflite(path, source, split) if is_tflite else _evaluate_run(path, source, split)
     print(evaluate.format_table(result))
     write_atomic(target, (result.to_json() + "\n").encode())
     print(f"written to {target}")
 
 
-def _evaluate_run(path: str, source, split: str) -> evaluate.Evaluation:
+def _evaluate_run(path: Path, source: Source, split: str) -> evaluate.Evaluation:
     from mobilevit_tf import models, weights  # loads TensorFlow
 
     file = model_file.load(path)

@@ -11,14 +11,20 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import json
+from collections.abc import Set
 from pathlib import Path
 
+from mobilevit_tf import model_file
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_json
 
 CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.json", "checkpoints"
+
+# What a run may be started again with: where its data lies and what it keeps, not what it computes.
+_CHANGEABLE = {"data.data_dir", "train.on_nan", "train.checkpoint_steps", "train.keep_checkpoints"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +42,11 @@ class RunConfig:
 
 
 def new_run_dir(data: str, variant: str) -> Path:
-    """runs/DATA_VARIANT_TIME, in the working directory."""
+    """runs/DATA_VARIANT_TIME in the working directory, with a number where that is taken."""
     name = Path(data).name.replace(":", "_") or "photos"
-    return Path("runs") / f"{name}_{variant}_{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    first = Path("runs") / f"{name}_{variant}_{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    others = (first.with_name(f"{first.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([first], others) if not path.exists())
 
 
 def newest_run(root: str | Path = "runs") -> Path:
@@ -54,21 +62,30 @@ def newest_run(root: str | Path = "runs") -> Path:
 
 
 def open_run(run_dir: Path, config: RunConfig) -> None:
-    """Creates the directory with its config.json, or checks that the one there has the same settings.
+    """Creates the directory with its config.json, or checks that the run in it has the same settings.
+
+    A run without a checkpoint holds nothing yet: it may be started again with other settings.
 
     Raises:
-      UserError: naming the settings that differ.
+      UserError: naming the settings that differ; or the directory holds a model that is none of a run.
     """
-    path = run_dir / CONFIG
-    if not path.exists():
+    path, started = run_dir / CONFIG, any((run_dir / CHECKPOINTS).glob("step-*"))
+    if not started and (run_dir / model_file.NAME).exists():
+        raise UserError(f"{run_dir} holds a model but no checkpoint to go on from: choose another --model_dir")
+    if started:
+        require_same_settings(run_dir, config)
+    if not path.exists() or load_config(run_dir) != config.to_dict():
         write_json(path, config.to_dict())
-        return
+
+
+def require_same_settings(run_dir: Path, config: RunConfig, ignored: Set[str] = frozenset()) -> None:
+    """Raises UserError where `config` asks for another result than the run's own settings, naming what differs."""
     before, now = load_config(run_dir), config.to_dict()
     differing = [
         f"{group}.{key} (was {before.get(group, {}).get(key)!r}, now {now[group][key]!r})"
         for group in now
         for key in now[group]
-        if before.get(group, {}).get(key) != now[group][key]
+        if f"{group}.{key}" not in _CHANGEABLE | ignored and before.get(group, {}).get(key) != now[group][key]
     ]
     if differing:
         raise UserError(

@@ -6,6 +6,15 @@ import math
 
 from mobilevit_tf.config import TrainConfig
 
+WARMUP_SHARE, PUBLISHED_WARMUP_STEPS = 0.05, 3000
+
+
+def warmup_steps(config: TrainConfig, epoch_steps: int) -> int:
+    """config.warmup_steps; unset 5 % of the run, at most the paper's 3,000."""
+    if config.warmup_steps is not None:
+        return config.warmup_steps
+    return min(PUBLISHED_WARMUP_STEPS, int(WARMUP_SHARE * config.epochs * epoch_steps))
+
 
 def learning_rate(config: TrainConfig, step: int, epoch: int, warmup_steps: int) -> float:
     """Learning rate of one step.

@@ -43,7 +43,7 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> di
       directory: see `run_dir`.
 
     Returns:
-      What metrics.json holds.
+      What metrics.json holds; on a worker that is not the chief nothing.
 
     Raises:
       UserError: bad settings or data, a non-finite loss, a signal; the last checkpoint is then intact.
@@ -61,12 +61,14 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> di
             weights.assign(model, start.weights)
     run = Run(config, source, spec, made, directory, start.license if start else model_file.LICENSE)
     run.fit()
-    metrics = _metrics(config, source, run)
     run.save_model(model_file.NAME)
-    if run.is_chief:
-        _write_reports(config, source, run, metrics)
-        write_json(directory / METRICS, metrics)  # last: its presence says that the run is finished
-        _print_summary(directory, metrics)
+    if not run.is_chief:  # from here on nothing may need another worker: they end now
+        return {}
+    model = model_file.load(directory)
+    metrics = _metrics(config, source, run, model)
+    _write_reports(config, source, run, model, metrics)
+    write_json(directory / METRICS, metrics)  # last: its presence says that the run is finished
+    _print_summary(directory, metrics)
     return metrics
 
 
@@ -89,16 +91,18 @@ def _starting_weights(config: RunConfig, source: Source) -> ModelFile | None:
     if not config.train.init_from:
         return None
     start = model_file.load(config.train.init_from)
-    if start.config.variant != config.model.variant:
-        held = start.config.variant
-        raise UserError(f"{config.train.init_from} holds variant {held}: pass --variant={held}")
+    for key in ("variant", "patch_sizes"):
+        held = getattr(start.config, key)
+        if held != getattr(config.model, key):
+            given = held if key == "variant" else ",".join(map(str, held))
+            raise UserError(f"{config.train.init_from} holds {key} {given}: pass --{key}={given}")
     start, left_out = pretrained.reheaded(start, source.class_names, config.train.seed)
     if left_out:
         _LOGGER.info("new classes: %s left out of %s", ", ".join(left_out), config.train.init_from)
     return start
 
 
-def _metrics(config: RunConfig, source: Source, run: Run) -> dict:
+def _metrics(config: RunConfig, source: Source, run: Run, model: ModelFile) -> dict:
     history = run.progress.history
     best = max(history, key=lambda row: row["val_top1"])
     return {
@@ -111,7 +115,7 @@ def _metrics(config: RunConfig, source: Source, run: Run) -> dict:
         "train_seconds": run.progress.seconds,
         "images_per_second": history[-1]["images_per_second"],
         "seed": config.train.seed,
-        "ema_sha256": model_file.weights_sha256(weights.to_dict(run.trainer.ema_model)),
+        "ema_sha256": model_file.weights_sha256(model.weights),
         "train_images": source.size("train"),
         "val_images": source.size("val"),
         "classes": list(source.class_names),
@@ -120,10 +124,12 @@ def _metrics(config: RunConfig, source: Source, run: Run) -> dict:
     }
 
 
-def _write_reports(config: RunConfig, source: Source, run: Run, metrics: dict) -> None:
+def _write_reports(config: RunConfig, source: Source, run: Run, model: ModelFile, metrics: dict) -> None:
     """report.html, model_card.md and history.json, from the weights that the run keeps."""
     directory, history = run.run_dir, run.progress.history
-    result = evaluate.evaluate_keras(run.trainer.ema_model, source, "val", run.spec)
+    plain = models.build(config.model, *run.spec.size)  # of no strategy: one worker alone can run it
+    weights.assign(plain, model.weights)
+    result = evaluate.evaluate_keras(plain, source, "val", run.spec)
     recipe = model_card.Recipe(config.model, run.spec, config.data, config.augment, config.train)
     title = f"{model_card.display_name(config.model.variant)}, {source.name}"
     report.write_report(directory, title, history, metrics, result, source)

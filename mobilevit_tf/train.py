@@ -14,6 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from mobilevit_tf import checkpoint, input_pipeline, model_file, schedule, weights
+from mobilevit_tf.checkpoint import NonFiniteError, Progress
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.guards import readable_data_errors, stop_signals
 from mobilevit_tf.image_spec import ImageSpec
@@ -25,11 +26,6 @@ from mobilevit_tf.trainer import Trainer, place_in_cluster
 
 _LOGGER = logging.getLogger(__name__)
 MAX_ROLLBACKS = 3
-WARMUP_SHARE, PUBLISHED_WARMUP_STEPS = 0.05, 3000
-
-
-class NonFiniteLossError(UserError):
-    """A NaN or infinite loss."""
 
 
 class Run:
@@ -52,10 +48,26 @@ class Run:
         if self.train_images < self.replicas:
             raise UserError(f"{self.train_images} training photos for {self.replicas} replicas: expected one for each")
         self.stop_signal: int | None = None
-        self.progress = checkpoint.restore(self.folder, trainer) or checkpoint.Progress()
-        self.warmup_steps = self._warmup_steps()
+        self.progress = checkpoint.restore(self.folder, trainer) or Progress(train_images=self.train_images)
+        self._require_same_start()
+        self.warmup_steps = schedule.warmup_steps(config.train, len(self.plan(0)))
         # Throughput of this process without its first step, which traces the graph.
         self.traced, self.timed_images, self.timed_seconds = False, 0, 0.0
+
+    def _require_same_start(self) -> None:
+        before, step = self.progress.train_images, self.progress.step
+        if before not in (0, self.train_images):
+            raise UserError(f"{self.run_dir} was begun on {before} training photos, now there are {self.train_images}: "
+                            "choose another --model_dir")  # fmt: skip
+        if self.hosts > 1 and self._sum(step) != step * self.replicas:
+            raise UserError(f"not every worker found the checkpoint of step {step}: --model_dir must be one folder "
+                            "that all of them reach")  # fmt: skip
+
+    def _sum(self, value: float) -> float:
+        """Sum of every replica's value, on all workers: each of them must call this."""
+        strategy = self.trainer.strategy
+        values = strategy.run(tf.identity, (tf.constant(value, tf.float64),))
+        return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
 
     @property
     def folder(self) -> Path:
@@ -73,12 +85,6 @@ class Run:
             sizes=train.multiscale, seed=train.seed, epoch=epoch,
         )  # fmt: skip
 
-    def _warmup_steps(self) -> int:
-        train = self.config.train
-        if train.warmup_steps is not None:
-            return train.warmup_steps
-        return min(PUBLISHED_WARMUP_STEPS, int(WARMUP_SHARE * train.epochs * len(self.plan(0))))
-
     def fit(self) -> None:
         """Trains what is left of the run, evaluating and saving after every epoch."""
         epochs, progress = self.config.train.epochs, self.progress
@@ -89,26 +95,30 @@ class Run:
         total, quiet = epochs * self.train_images, not self.is_chief
         bar = tqdm(total=total, initial=done, unit="img", disable=quiet, smoothing=0.05)
         with bar, stop_signals(self):
+            if self.config.train.on_nan == "rollback" and not progress.step:
+                self._save()
             while self.progress.epoch < epochs:
                 try:
                     self._train_epoch(bar)
-                except NonFiniteLossError as error:
+                    self._end_epoch(bar, writer)
+                except NonFiniteError as error:
                     self._roll_back(error, bar)
-                    continue
-                self._end_epoch(bar, writer)
+                self._stop_if_asked()
 
     def _train_epoch(self, bar: tqdm) -> None:
         progress, train, plan = self.progress, self.config.train, self.plan(self.progress.epoch)
         bar.set_description(f"epoch {progress.epoch + 1}/{train.epochs}")
         iterator = iter(self._training_data(plan))
         frozen = progress.epoch < train.freeze_epochs
+        if progress.epoch and progress.epoch == train.freeze_epochs and not progress.epoch_step:
+            self._forget_moments()
         while progress.epoch_step < len(plan):
             start, images = time.perf_counter(), plan[progress.epoch_step].images
             rate = schedule.learning_rate(train, progress.step, progress.epoch, self.warmup_steps) * progress.rate_scale
             with readable_data_errors(progress.step):
                 loss = float(self.trainer.train_step(iterator, rate, images, progress.step, frozen))
             if not math.isfinite(loss):
-                raise NonFiniteLossError(self._describe_batch(loss, rate))
+                raise NonFiniteError(self._describe_batch(loss, rate))
             progress.step += 1
             progress.epoch_step += 1
             progress.loss_sum += loss * images
@@ -120,10 +130,18 @@ class Run:
             self.traced = True
             bar.update(images)
             bar.set_postfix(loss=f"{progress.loss_sum / progress.images:.3f}", refresh=False)
-            if self.stop_signal is not None:
-                self._stop()
+            self._stop_if_asked()
             if progress.step % train.checkpoint_steps == 0 and progress.epoch_step < len(plan):
                 self._save()
+
+    def _forget_moments(self) -> None:
+        """Starts AdamW anew where the backbone begins to learn.
+
+        Its bias correction counts the steps of the frozen epochs too: it would no longer lift the backbone's fresh
+        second moments, and the first updates would be several times the learning rate.
+        """
+        for variable in self.trainer.optimizer.variables:
+            variable.assign(tf.zeros_like(variable))
 
     def _training_data(self, plan: list[Step]):
         host_plan = input_pipeline.HostPlan(plan, self.host, self.hosts)
@@ -138,6 +156,8 @@ class Run:
         progress, train = self.progress, self.config.train
         rate = schedule.learning_rate(train, progress.step - 1, progress.epoch, self.warmup_steps) * progress.rate_scale
         top1, loss = self.evaluate("val")
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the validation loss became {loss} after step {progress.step}; {self._advice()}")
         row = {
             "epoch": progress.epoch + 1,
             "train_loss": progress.loss_sum / progress.images,
@@ -157,7 +177,7 @@ class Run:
             with writer.as_default(step=progress.step):
                 for key in ("train_loss", "learning_rate", "val_loss", "val_top1"):
                     tf.summary.scalar(key, row[key])
-        if top1 >= max(entry["val_top1"] for entry in progress.history):
+        if all(top1 > entry["val_top1"] for entry in progress.history[:-1]):  # the first of equals, as metrics.json
             self.save_model("best.safetensors")
         self._save()
 
@@ -171,7 +191,8 @@ class Run:
         )
         iterator = iter(data)
         with readable_data_errors(self.progress.step):
-            right, loss, images = np.sum([self.trainer.evaluation_step(iterator) for _ in range(rounds)], axis=0)
+            sums = [self.trainer.evaluation_step(iterator).numpy() for _ in range(rounds)]
+        right, loss, images = np.sum(sums, axis=0, dtype=np.float64)
         return float(right / images), float(loss / images)
 
     def model_file(self) -> ModelFile:
@@ -190,31 +211,37 @@ class Run:
         keep = self.config.train.keep_checkpoints
         checkpoint.save(self.folder, self.trainer, self.progress, keep, write=self.is_chief)
 
-    def _stop(self) -> None:
+    def _stop_if_asked(self) -> None:
+        """Saves and ends the run where this worker or another got a signal; all end together, or saving would hang."""
+        asked = self.stop_signal is not None
+        if not (asked if self.hosts == 1 else self._sum(float(asked))):
+            return
         self._save()
+        name = signal.Signals(self.stop_signal).name if asked else "another worker"
         raise UserError(
-            f"stopped by {signal.Signals(self.stop_signal).name} at step {self.progress.step}, all is saved; go on "
+            f"stopped by {name} at step {self.progress.step}, all is saved; go on "
             f"with the same command and --model_dir={self.run_dir}"
         )
 
     def _describe_batch(self, loss: float, rate: float) -> str:
-        progress, plan = self.progress, self.plan(self.progress.epoch)
-        host_plan = input_pipeline.HostPlan(plan, self.host, self.hosts)
-        first, last = host_plan.first_image(progress.epoch_step), host_plan.first_image(progress.epoch_step + 1)
-        order = input_pipeline.order_seed(self.config.train.seed, progress.epoch)
-        records = self.source.records("train", shuffle_seed=order, shard=self.shard, start=first).take(last - first)
-        names = [record["id"].numpy().decode() for record in records]
+        progress, seed = self.progress, self.config.train.seed
+        plan = input_pipeline.HostPlan(self.plan(progress.epoch), self.host, self.hosts)
+        names = input_pipeline.ids_of_step(self.source, plan, self.shard, seed, progress.epoch, progress.epoch_step)
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        return (
-            f"the loss became {loss} at step {progress.step} (learning rate {rate:.2e}) on {shown}; the last good "
-            f"checkpoint is in {self.folder}: lower --learning_rate or use --on_nan=rollback"
-        )
+        return f"the loss became {loss} at step {progress.step} (learning rate {rate:.2e}) on {shown}; {self._advice()}"
 
-    def _roll_back(self, error: NonFiniteLossError, bar: tqdm) -> None:
+    def _advice(self) -> str:
+        saved = any(self.folder.glob("step-*"))
+        last = f"the last good checkpoint is in {self.folder}" if saved else "nothing was saved yet"
+        return f"{last}: use --on_nan=rollback, or a lower --learning_rate and another --model_dir"
+
+    def _roll_back(self, error: NonFiniteError, bar: tqdm) -> None:
         rollbacks, scale = self.progress.rollbacks + 1, self.progress.rate_scale / 2
         if self.config.train.on_nan == "stop" or rollbacks > MAX_ROLLBACKS:
             raise error
-        restored = checkpoint.restore(self.folder, self.trainer)
+        # The newest checkpoint may hold the very weights that gave the NaN: one before that where there is one.
+        below = checkpoint.restore(self.folder, self.trainer, below=self.progress.step)
+        restored = below or checkpoint.restore(self.folder, self.trainer)
         if restored is None:
             raise error
         self.progress = restored

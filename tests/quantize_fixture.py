@@ -29,9 +29,8 @@ def main(folder: Path) -> None:
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(tf_keras.optimizers.Adam(tf_keras.optimizers.schedules.CosineDecay(2e-2, 450)), loss)
     model.fit(images, np.array([example.label for example in examples]), 32, epochs=10, verbose=0)
-    folder.mkdir(parents=True, exist_ok=True)
-    model_file.save(folder, ModelFile(config, spec, source.class_names, weights.to_dict(model), "tiny_digits"))
     run_dir.open_run(folder, run_dir.RunConfig(config, DataConfig("digits"), AugmentConfig(), TrainConfig()))
+    model_file.save(folder, ModelFile(config, spec, source.class_names, weights.to_dict(model), "tiny_digits"))
 
 
 if __name__ == "__main__":

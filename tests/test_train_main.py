@@ -51,6 +51,13 @@ def test_a_finished_run_started_again_says_so(finished):
     assert result.stdout == f"{run_dir} is finished: its results are in {run_dir / 'metrics.json'}\n"
 
 
+def test_a_finished_run_does_not_swallow_other_settings(finished):
+    run_dir, _ = finished
+    result = train("--epochs=3", f"--model_dir={run_dir}")
+    assert result.returncode == 1
+    assert "train.epochs (was 2, now 3)" in result.stdout
+
+
 def test_evaluate_only_repeats_the_runs_own_accuracy(finished):
     run_dir, _ = finished
     result = run("train_main.py", f"--evaluate_only={run_dir}")
@@ -93,6 +100,9 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
         (["--data=tf_flower"], "did you mean tf_flowers"),
         (["--data=/no/such/folder"], "error: there is no folder /no/such/folder"),
         (["--label_smoothing=1"], "error: label_smoothing is 1.0"),
+        (["--multiscale=24,x"], "error: --multiscale=24,x: expected whole numbers separated by commas"),
+        (["--strategy=multi_worker"], "error: strategy multi_worker needs --model_dir"),
+        (["--evaluate_only=/no/run"], "error: there is no /no/run"),
         (["extra"], "unexpected argument 'extra'"),
     ],
 )
@@ -120,6 +130,6 @@ def test_a_nan_loss_stops_the_run_and_names_step_rate_and_photos(tmp_path):
     assert result.returncode == 1
     last = result.stdout.splitlines()[-1]
     assert last.startswith("error: the loss became ")
-    assert "learning rate" in last and "digits" in last and "--on_nan=rollback" in last
+    assert "learning rate" in last and "digit_" in last and "--on_nan=rollback" in last
     assert list(tmp_path.glob("checkpoints/step-*"))
     assert not (tmp_path / "metrics.json").exists()

@@ -28,4 +28,5 @@ def test_two_workers_end_with_equal_weights_and_read_every_photo_once(tmp_path):
     read = first["read"] + second["read"]
     assert len(read) == len(set(read)) == 1438
     assert set(read) == {example.id for example in DigitsSource(0.2).examples("train")}
+    assert (tmp_path / "run" / "metrics.json").exists() and (tmp_path / "run" / "report.html").exists()
     assert abs(len(first["read"]) - len(second["read"])) <= 1

@@ -14,7 +14,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
 
-from mobilevit_tf import model_file, session, trainer, weights
+from mobilevit_tf import model_file, session, weights
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.digits import DigitsSource
 from mobilevit_tf.run_dir import RunConfig
@@ -44,20 +44,27 @@ class LoggedDigits(DigitsSource):
         return dataset.map(noted)
 
 
+class KeptRun(Run):
+    """Can be looked at when the session is over."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        KeptRun.last = self
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
-    strategy = trainer.make_strategy("multi_worker")
     config = RunConfig(
         ModelConfig("tiny", 10), DataConfig(), AugmentConfig(flip=False),
         TrainConfig(epochs=1, batch_size=64, input_size=32, strategy="multi_worker", ema_decay=0.9),
     )  # fmt: skip
-    source, spec = LoggedDigits(), session.image_spec(config, None)
-    made = trainer.Trainer(lambda: session.build_model(config), config.train, spec, None, strategy)
-    run = Run(config, source, spec, made, folder / "run")
-    run.fit()
+    source = LoggedDigits()
+    session.Run = KeptRun
+    session.train_and_evaluate(config, source, folder / "run")
+    run = KeptRun.last
     index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
     result = {
-        "weights": model_file.weights_sha256(weights.to_dict(made.ema_model)),
+        "weights": model_file.weights_sha256(weights.to_dict(run.trainer.ema_model)),
         "read": source.read,
         "val_top1": run.progress.history[-1]["val_top1"],
     }
