@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
@@ -11,6 +13,8 @@ from tqdm import tqdm
 from mobilevit_tf.image_spec import ImageSpec
 from quantize import qat
 from quantize.settings import FineTuneConfig
+
+_ORDER, _FLIP = range(2)  # streams of the generator
 
 
 def finetune(
@@ -31,17 +35,41 @@ def finetune(
       spec: turns them into the models' input.
       config: epochs, learning rate, seed, ...
     """
-    steps = max(1, len(images) // config.batch_size) * config.epochs
-    if not steps:
+    batches = list(_batches(len(images), config))
+    if not batches:
         return
-    rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    optimizer = tf_keras.optimizers.Adam(rate)
+    targets = [_scores(teacher, images, spec, flip) for flip in ((False, True) if config.flip else (False,))]
     variables = model.trainable_variables
     average = [tf.Variable(variable, trainable=False) for variable in variables]
+    step = _step(model, variables, average, spec, config, len(batches))
+    with tqdm(total=len(batches), desc="fine-tuning", unit="step") as bar:
+        for number, indices in enumerate(batches):
+            flips = np.random.default_rng((config.seed, _FLIP, number)).integers(len(targets), size=len(indices))
+            batch = np.where(flips[:, None, None, None] == 1, images[indices][:, :, ::-1], images[indices])
+            target = np.stack([targets[flip][index] for flip, index in zip(flips, indices, strict=True)])
+            decay = min(config.ema_decay, (1 + number) / (10 + number))  # follows faster at first
+            loss = float(step(tf.constant(spec.normalize(batch)), tf.constant(target), tf.constant(decay, tf.float32)))
+            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+            bar.update()
+    for mean, variable in zip(average, variables, strict=True):
+        variable.assign(mean)
+    qat.set_weight_ranges(model)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *spec.size, 3), tf.float32), tf.TensorSpec((), tf.float32)])
-    def step(batch, decay):
-        target = tf.nn.softmax(teacher(batch, training=False))
+
+def _step(
+    model: tf_keras.Model,
+    variables: list[tf.Variable],
+    average: list[tf.Variable],
+    spec: ImageSpec,
+    config: FineTuneConfig,
+    steps: int,
+) -> Callable:
+    """One update: (images [B, H, W, 3], scores [B, N], decay) -> loss."""
+    optimizer = tf_keras.optimizers.Adam(tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps))
+
+    @tf.function
+    def step(batch, target, decay):
+        batch = tf.ensure_shape(batch, (None, *spec.size, 3))
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, model(batch, training=True)))
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
@@ -49,23 +77,23 @@ def finetune(
             mean.assign(decay * mean + (1 - decay) * variable)
         return loss
 
-    with tqdm(total=steps, desc="fine-tuning", unit="step") as bar:
-        for number, indices in enumerate(_batches(len(images), config)):
-            batch = images[indices]
-            if config.flip:
-                flips = np.random.default_rng((config.seed, 1, number)).random(len(batch)) < 0.5
-                batch = np.where(flips[:, None, None, None], batch[:, :, ::-1], batch)
-            decay = min(config.ema_decay, (1 + number) / (10 + number))
-            bar.set_postfix(loss=f"{float(step(spec.normalize(batch), decay)):.4f}", refresh=False)
-            bar.update()
-    for mean, variable in zip(average, variables, strict=True):
-        variable.assign(mean)
-    qat.set_weight_ranges(model)
+    return step
 
 
-def _batches(count: int, config: FineTuneConfig):
+def _scores(teacher: tf_keras.Model, images: np.ndarray, spec: ImageSpec, flip: bool) -> np.ndarray:
+    """float32 [n, N]: the teacher's answers, once for all epochs."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *spec.size, 3), tf.float32)])
+    def scores(batch):
+        return tf.nn.softmax(teacher(tf.reverse(batch, (2,)) if flip else batch, training=False))
+
+    starts = tqdm(range(0, len(images), 64), desc="mirrored scores" if flip else "scores to match", unit="batch")
+    return np.concatenate([scores(spec.normalize(images[start : start + 64])).numpy() for start in starts])
+
+
+def _batches(count: int, config: FineTuneConfig) -> Iterator[np.ndarray]:
     """Index arrays of all epochs; the last incomplete batch of an epoch is left out."""
     size = min(config.batch_size, count)
     for epoch in range(config.epochs):
-        order = np.random.default_rng((config.seed, 0, epoch)).permutation(count)
+        order = np.random.default_rng((config.seed, _ORDER, epoch)).permutation(count)
         yield from order[: count // size * size].reshape(-1, size)

@@ -19,7 +19,10 @@ from mobilevit_tf.tflite_model import TFLiteModel, read_metadata
 from quantize import metadata
 
 TASK_LIBRARY = """
-import json, sys
+import ctypes, json, sys
+import libusb_package
+sys.modules["tensorflow"] = None  # the package would load it, and both cannot live in one process
+ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
 from tflite_support.task import core, processor, vision
 options = vision.ImageClassifierOptions(core.BaseOptions(file_name=sys.argv[1]), processor.ClassificationOptions())
 classifier = vision.ImageClassifier.create_from_options(options)
