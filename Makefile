@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 RUN ?= runs/demo
 
-.PHONY: demo test lint install apk test-python test-android test-browser check-mediapipe clean
+.PHONY: demo test lint install apk test-python test-android test-browser mediapipe-check clean
 
 demo: install
 	$(PY) train_main.py --flagfile=configs/digits.flags --model_dir=$(RUN)
@@ -23,6 +23,25 @@ test-android: install
 	@if command -v mvn >/dev/null && command -v javac >/dev/null && command -v gcc >/dev/null; then \
 	  mvn -f android_demo/pom.xml -B -ntp test; \
 	else echo "android_demo: not tested, that needs a JDK 17, Maven and gcc"; fi
+
+# The page in a real browser; needs Chromium on the machine (CHROMIUM=/path for another than /usr/bin/chromium).
+test-browser: install .venvs/browser/.ready
+	PROJECT_PYTHON=$(CURDIR)/$(PY) .venvs/browser/bin/python -m pytest -q tests/browser/browser_checks.py
+
+# What MediaPipe Tasks answers for the shipped file; in an environment of its own, since it needs another absl.
+mediapipe-check: install .venvs/mediapipe/.ready
+	.venvs/mediapipe/bin/python benchmarks/mediapipe_check.py models/flowers_xxs_int8.tflite
+
+.venvs/browser/.ready: tests/browser/requirements.txt
+.venvs/mediapipe/.ready: benchmarks/mediapipe_requirements.txt
+.venvs/%/.ready:
+	"$(PYTHON)" -m venv .venvs/$*
+	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# android_demo/build/mobilevit-demo.apk; MODEL=path.tflite builds the app around another file of this project.
+apk: install
+	$(PY) android_demo/build_apk.py $(if $(MODEL),--model=$(MODEL))
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -6,14 +6,13 @@ A flag that is not given keeps the default of mobilevit_tf/config.py, its only h
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
 
-import absl.logging
 from absl import app, flags
 
 from mobilevit_tf import datasets
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
+from mobilevit_tf.console import plain_messages
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.run_dir import CONFIG, METRICS, RunConfig, load_data_config, new_run_dir, require_same_settings
 from mobilevit_tf.variants import BASELINES, VARIANTS
@@ -122,21 +121,10 @@ def _run_dir(config: RunConfig) -> Path:
     return new_run_dir(config.data.data, config.model.variant)
 
 
-def _plain_messages() -> None:
-    """This project's messages as plain lines; those of the libraries from warnings on."""
-    absl.logging.set_verbosity(absl.logging.WARNING)
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("mobilevit_tf")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-
-
 def _main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
-    _plain_messages()
+    plain_messages()
     config = configs_from_flags(num_classes=2)  # refuses bad settings before anything loads
     datasets.check(config.data)
     run_dir = _run_dir(config)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from absl import app, flags
 
+from mobilevit_tf.console import plain_messages
 from mobilevit_tf.errors import UserError, run_cli
 from quantize.settings import CALIBRATIONS, MODES, OUTPUT_TYPES, CalibrationConfig, FineTuneConfig
 
@@ -48,6 +49,7 @@ def _configs() -> tuple[CalibrationConfig, FineTuneConfig]:
 def _main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
+    plain_messages()
     calibrate, tune = _configs()
     from mobilevit_tf import run_dir
 
