@@ -51,10 +51,22 @@ class EdgeZeros(tf_keras.layers.Layer):
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class Exponential(tf_keras.layers.Layer):
-    """exp(scores): softmax's numerator, without the pass that looks for each row's maximum."""
+    """exp(scores): softmax's numerator.
+
+    Attributes:
+      stable: subtract each row's maximum first, as softmax does: two passes more over the scores, needed only where a
+        score could come near 88, beyond which float32 overflows.
+    """
+
+    def __init__(self, stable: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.stable = stable
 
     def call(self, inputs):
-        return tf.exp(inputs)
+        return tf.exp(inputs - tf.reduce_max(inputs, -1, keepdims=True) if self.stable else inputs)
+
+    def get_config(self):
+        return super().get_config() | {"stable": self.stable}
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")

@@ -171,8 +171,7 @@ def build(
       batch_size: B, None for any.
       folded: what is quantised and exported, with the weights of `quantize.fold.fold`: no BatchNorm and no dropout,
         each convolution with a bias instead, and the layers of `folded_layers` where they are cheaper.
-      softmax: False takes, with `folded`, an exponential and a division for attention's softmax: cheaper, and equal as
-        long as no score comes near 88, where float32 overflows.
+      softmax: False takes, with `folded`, an exponential and a division for attention's softmax: cheaper, and equal.
     """
     return _Builder(config, height, width, folded, softmax or not folded).build(batch_size)
 

@@ -9,7 +9,7 @@ import numpy as np
 import tf_keras
 
 import mobilevit_tf
-from mobilevit_tf import baselines, mobilevit, weights
+from mobilevit_tf import baselines, folded_layers, mobilevit, weights
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.model_file import ModelFile
 from mobilevit_tf.source import Source
@@ -23,6 +23,7 @@ LICENSE = "Apache-2.0"
 NO_FLIP = ("digits",)  # data whose mirror image is something else
 HIGHEST_SCORE = 40.0  # calibrated; exp overflows at 88, and unseen photos may go beyond the calibration's
 _DEPARTURE_PHOTOS = 16
+_EXPONENTIAL = "_attention_exponential"
 
 
 def modes(variant: str) -> tuple[str, ...]:
@@ -48,21 +49,18 @@ class Exporter:
         self.quantized_model: tf_keras.Model | None = None
         chosen = photos.choose(source.labels("train"), calibrate)
         self.calibration_images = photos.load(source, "train", chosen, model.spec.plain())
-        self.spec, self.softmax, self._ranges = model.spec.plain(), False, {}
+        self.spec, self._ranges, self._bounded = model.spec.plain(), {}, set()
         self.is_baseline = model.config.variant in BASELINES
         if self.is_baseline:
             self._weights, self._fill = dict(model.weights), None
-            self.float_model = self._build(None, softmax=True)
+            self.float_model = self._build(None)
             return
         self._weights = fold(model.weights, get_variant(model.config.variant).num_heads)
         self._fill = fold_normalization(self._weights, model.spec)
-        self._calibrate(softmax=False)
-        if max(high for name, (_, high) in self._ranges.items() if name.endswith(qat.SCORES)) > HIGHEST_SCORE:
-            self._calibrate(softmax=True)
-
-    def _calibrate(self, *, softmax: bool) -> None:
-        self.softmax, self.float_model = softmax, self._build(None, softmax=softmax)
+        self.float_model = self._build(None)
         self._ranges = calibration.ranges(self.float_model, self.calibration_images, self.spec)
+        self._bounded = {name for name, (_, high) in self._ranges.items() if high < HIGHEST_SCORE}
+        self._set_exponentials(self.float_model)
 
     def set_temperature(self, temperature: float, unsure_below: float) -> None:
         """Divides the logits by `temperature`, once: in the classifier's weights."""
@@ -86,7 +84,7 @@ class Exporter:
         elif mode.startswith("int8"):
             data = self._int8(self.tune.epochs if mode == "int8" else 0, output_type)
         else:
-            data = convert.to_float(self._build(1, softmax=self.softmax), mode)
+            data = convert.to_float(self._build(1), mode)
         return metadata.populate(data, self.model.labels, self.spec, self._info(mode))
 
     def _int8(self, epochs: int, output_type: str) -> bytes:
@@ -97,7 +95,7 @@ class Exporter:
             images = photos.load(self.source, "train", np.arange(count), self.spec)
             tune = dataclasses.replace(self.tune, epochs=epochs)
             finetune.finetune(self.quantized_model, self.float_model, images, self.spec, tune)
-        fixed = qat.apply(self._build(1, softmax=self.softmax), self._ranges, frozen=frozen)
+        fixed = qat.apply(self._build(1), self._ranges, frozen=frozen)
         fixed.set_weights(self.quantized_model.get_weights())
         return convert.to_int8(fixed, output_type)
 
@@ -107,15 +105,22 @@ class Exporter:
         layers, saturation = calibration.departure(self.float_model, self.quantized_model, images, self.spec)
         return {"layers": layers, "saturation": saturation}
 
-    def _build(self, batch_size: int | None, *, softmax: bool) -> tf_keras.Model:
+    def _build(self, batch_size: int | None, *, softmax: bool = False) -> tf_keras.Model:
         config, size = self.model.config, self.spec.size
         if self.is_baseline:
             model = baselines.build(config.variant, config.num_classes, *size, batch_size=batch_size)
         else:
             model = mobilevit.build(config, *size, batch_size=batch_size, folded=True, softmax=softmax)
             model.get_layer("stem_pad").fill = self._fill
+            self._set_exponentials(model)
         weights.assign(model, self._weights)
         return model
+
+    def _set_exponentials(self, model: tf_keras.Model) -> None:
+        """Layers whose calibrated scores are small need no row maximum before their exponential."""
+        for layer in model.layers:
+            if isinstance(layer, folded_layers.Exponential):
+                layer.stable = layer.name.replace(_EXPONENTIAL, qat.SCORES) not in self._bounded
 
     def _info(self, mode: str) -> ModelInfo:
         variant = self.model.config.variant
