@@ -18,10 +18,7 @@ class ProbeProvider : PrivateProvider() {
     override fun call(method: String, arg: String?, extras: Bundle?): Bundle {
         val answer = Bundle()
         try {
-            Classifier(FileMapping.map(File(arg.orEmpty()))).use {
-                val spec = it.metadata.spec
-                it.run(ByteArray(spec.height * spec.width * 3))
-            }
+            Classifier(FileMapping.map(File(arg.orEmpty()))).use { it.warmUp() }
         } catch (error: DemoException) {
             answer.putString(PROBLEM, error.problem.name)
         } catch (_: IOException) {

@@ -102,6 +102,7 @@ class Session(private val context: Context) {
     }
 
     private fun use(model: Classifier) {
+        model.warmUp()
         classifier?.close()
         classifier = model
         worker.onMain {

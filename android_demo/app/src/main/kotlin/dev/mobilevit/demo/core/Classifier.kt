@@ -49,6 +49,11 @@ class Classifier(model: ByteBuffer, threads: Int = DEFAULT_THREADS, xnnpack: Boo
         return Scores(scores(), interpreter.lastNativeInferenceDurationNanoseconds / 1e6)
     }
 
+    /** One run on black: the first of a model takes longer, and is no measure of it. */
+    fun warmUp() {
+        run(ByteArray(metadata.spec.height * metadata.spec.width * 3))
+    }
+
     override fun close() = interpreter.close()
 
     private fun scores(): FloatArray {
