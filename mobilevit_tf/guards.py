@@ -49,20 +49,22 @@ def readable_data_errors(step: int) -> Iterator[None]:
             raise UserError(f"step {step}: {reason.split('UserError: ', 1)[1]}") from error
         if isinstance(error, tf.errors.NotFoundError | tf.errors.DataLossError | tf.errors.PermissionDeniedError):
             raise UserError(
-                f"step {step}: the data cannot be read any more ({_first_line(error)}); the last checkpoint is intact: "
+                f"step {step}: the data cannot be read any more ({_reason(error)}); the last checkpoint is intact: "
                 "run the same command again once it can"
             ) from error
         if isinstance(error, tf.errors.ResourceExhaustedError):
             raise UserError(
-                f"step {step}: out of memory ({_first_line(error)}): use a smaller --batch_size or --input_size"
+                f"step {step}: out of memory ({_reason(error)}): use a smaller --batch_size or --input_size"
             ) from error
         if isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError | tf.errors.CancelledError):
             raise UserError(
-                f"step {step}: another worker is gone ({_first_line(error)}); the last checkpoint is intact: start all "
+                f"step {step}: another worker is gone ({_reason(error)}); the last checkpoint is intact: start all "
                 "workers again with the same command"
             ) from error
         raise
 
 
-def _first_line(error: tf.errors.OpError) -> str:
-    return (str(error.message).splitlines() or [type(error).__name__])[0]
+def _reason(error: tf.errors.OpError) -> str:
+    """The line of TensorFlow's message that says what happened: the last one before the graph's nodes."""
+    lines = [line for line in str(error.message).splitlines() if line.strip() and not line.lstrip().startswith("[[")]
+    return lines[-1].rsplit("Iterator::", 1)[-1] if lines else type(error).__name__

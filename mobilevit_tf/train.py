@@ -22,6 +22,7 @@ from mobilevit_tf.model_file import ModelFile
 from mobilevit_tf.multiscale import Step, plan_epoch
 from mobilevit_tf.run_dir import CHECKPOINTS, RunConfig
 from mobilevit_tf.source import Source
+from mobilevit_tf.tensorboard_log import TensorBoardLog
 from mobilevit_tf.trainer import Trainer, place_in_cluster
 
 _LOGGER = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class Run:
         epochs, progress = self.config.train.epochs, self.progress
         if progress.step:
             _LOGGER.info("resumed at step %d", progress.step)
-        writer = tf.summary.create_file_writer(str(self.run_dir / "tensorboard")) if self.is_chief else None
+        log = TensorBoardLog(self.run_dir / "tensorboard") if self.is_chief else None
         done = progress.epoch * self.train_images + progress.images
         total, quiet = epochs * self.train_images, not self.is_chief
         bar = tqdm(total=total, initial=done, unit="img", disable=quiet, smoothing=0.05)
@@ -100,7 +101,7 @@ class Run:
             while self.progress.epoch < epochs:
                 try:
                     self._train_epoch(bar)
-                    self._end_epoch(bar, writer)
+                    self._end_epoch(bar, log)
                 except NonFiniteError as error:
                     self._roll_back(error, bar)
                 self._stop_if_asked()
@@ -152,7 +153,7 @@ class Run:
             )
         )
 
-    def _end_epoch(self, bar: tqdm, writer) -> None:
+    def _end_epoch(self, bar: tqdm, log: TensorBoardLog | None) -> None:
         progress, train = self.progress, self.config.train
         rate = schedule.learning_rate(train, progress.step - 1, progress.epoch, self.warmup_steps) * progress.rate_scale
         top1, loss = self.evaluate("val")
@@ -174,9 +175,7 @@ class Run:
                 f"epoch {row['epoch']}/{train.epochs}  loss {row['train_loss']:.3f}  val loss {loss:.3f}  "
                 f"val top-1 {top1:.2%}  {row['images_per_second']:.0f} images/s"
             )
-            with writer.as_default(step=progress.step):
-                for key in ("train_loss", "learning_rate", "val_loss", "val_top1"):
-                    tf.summary.scalar(key, row[key])
+            log.write(row, progress.step)
         if all(top1 > entry["val_top1"] for entry in progress.history[:-1]):  # the first of equals, as metrics.json
             self.save_model("best.safetensors")
         self._save()

@@ -19,6 +19,7 @@ from mobilevit_tf.errors import INTERRUPTED, UserError, run_cli
 from mobilevit_tf.guards import readable_data_errors, stop_signals
 from mobilevit_tf.image_spec import ImageSpec
 from mobilevit_tf.run_dir import RunConfig
+from mobilevit_tf.tensorboard_log import TensorBoardLog
 from mobilevit_tf.train import Run
 from mobilevit_tf.trainer import Trainer, make_strategy
 
@@ -26,6 +27,11 @@ CONFIG = RunConfig(
     ModelConfig("tiny", 10), DataConfig(), AugmentConfig(flip=False),
     TrainConfig(epochs=2, batch_size=128, input_size=32, checkpoint_steps=5, on_nan="rollback"),
 )  # fmt: skip
+LOST_PHOTO = """Graph execution error:
+
+Error in user-defined function passed to a transformation with iterator: Iterator::Root::Map: /a.jpg; No such file
+\t [[{{node ReadFile}}]]
+\t [[IteratorGetNext]] [Op:__inference_f_69]"""
 
 
 def changed(**train) -> RunConfig:
@@ -158,6 +164,12 @@ def test_a_run_does_not_go_on_with_another_number_of_photos(trainer, tmp_path, m
         run_with(trainer, tmp_path, monkeypatch, lambda step, rate: 1.0)
 
 
+def test_a_tensorboard_log_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "tensorboard").write_bytes(b"")
+    with pytest.raises(UserError, match=r"TensorBoard log in .* cannot be written"):
+        TensorBoardLog(tmp_path / "tensorboard")
+
+
 def test_a_second_signal_is_no_longer_caught():
     class Stuck:
         stop_signal = None
@@ -185,7 +197,10 @@ def test_ctrl_c_ends_a_command_without_a_traceback(capsys):
     [
         (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmore"), "smaller --batch_size"),
         (tf.errors.UnavailableError(None, None, "peer"), "another worker is gone"),
-        (tf.errors.NotFoundError(None, None, "a.jpg; No such file"), "cannot be read any more"),
+        (
+            tf.errors.NotFoundError(None, None, LOST_PHOTO),
+            r"cannot be read any more \(Root::Map: /a.jpg; No such file\)",
+        ),
     ],
 )
 def test_tensorflows_errors_become_one_sentence(error, sentence):
