@@ -89,6 +89,7 @@ def save(folder: Path, trainer: Trainer, progress: Progress, keep: int, write: b
         for name, variable in variables.items():
             if variable.synchronization == tf.VariableSynchronization.ON_READ:
                 variable.assign(tensors[name].reshape(variable.shape))
+        trainer.take_up_weights()
     if not write:
         return
     data = safetensors.numpy.save(tensors, {"progress": json.dumps(dataclasses.asdict(progress))})
@@ -131,6 +132,7 @@ def _load(path: Path, trainer: Trainer) -> Progress:
         raise UserError(f"{path} belongs to another model or optimizer: choose another --model_dir")
     for name, variable in variables.items():
         variable.assign(values[name].reshape(variable.shape))
+    trainer.take_up_weights()
     return progress
 
 

@@ -71,6 +71,17 @@ class Swish(tf_keras.layers.Layer):
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class PointwiseConv2D(tf_keras.layers.Conv2D):
+    """A 1x1 convolution computed as a matrix product, which has a much cheaper gradient on a CPU."""
+
+    def convolution_op(self, inputs, kernel):
+        batch, (height, width), channels = _batch(inputs), _spatial(inputs), inputs.shape[-1]
+        tokens = tf.reshape(inputs, (-1, channels))  # [B, H, W, C] -> [B * H * W, C]
+        product = tf.matmul(tokens, tf.reshape(kernel, (channels, self.filters)))
+        return tf.reshape(product, (batch, height, width, self.filters))
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class ResizeToMultiple(tf_keras.layers.Layer):
     """Bilinear resize of [B, H, W, C] up to the next multiple of `multiple`, as the paper's code does."""
 

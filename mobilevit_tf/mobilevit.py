@@ -29,7 +29,8 @@ class _Builder:
     ):
         """Convolution [B, H, W, C] -> [B, H / stride, W / stride, filters], BatchNorm and swish as asked."""
         x, padding = self._pad(x, name, stride)
-        conv = keras_layers.Conv2D(
+        kind = layers.PointwiseConv2D if kernel == 1 and not self.folded else keras_layers.Conv2D
+        conv = kind(
             filters, kernel, stride, padding, use_bias=norm and self.folded,
             kernel_initializer=layers.kaiming(), name=f"{name}_conv",
         )  # fmt: skip
@@ -46,7 +47,8 @@ class _Builder:
 
     def dense(self, x, filters: int, name: str):
         """A dense layer over the channels, as a 1x1 convolution."""
-        return keras_layers.Conv2D(filters, 1, kernel_initializer=layers.linear(), name=name)(x)
+        kind = keras_layers.Conv2D if self.folded else layers.PointwiseConv2D
+        return kind(filters, 1, kernel_initializer=layers.linear(), name=name)(x)
 
     def _pad(self, x, name: str, stride: int):
         """One pixel on every side before a stride, as the paper's code has it: TensorFlow's "same" differs there."""

@@ -59,6 +59,7 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> di
     if start is not None:
         for model in {id(made.model): made.model, id(made.ema_model): made.ema_model}.values():
             weights.assign(model, start.weights)
+        made.take_up_weights()
     run = Run(config, source, spec, made, directory, start.license if start else model_file.LICENSE)
     run.fit()
     run.save_model(model_file.NAME)

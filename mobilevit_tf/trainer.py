@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf import layers, weights
+from mobilevit_tf import layers
 from mobilevit_tf.config import TrainConfig
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.flat_weights import FlatWeights, join
 from mobilevit_tf.image_spec import ImageSpec
-from mobilevit_tf.optimizer import make_optimizer
+from mobilevit_tf.optimizer import group_of, make_optimizer
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
@@ -61,8 +62,7 @@ class Trainer:
 
     Attributes:
       model: the weights that learn.
-      ema_model: their average, an own model of the same graph, evaluated and saved; `model` itself with EMA off.
-      optimizer: see `make_optimizer`.
+      optimizer: see `make_optimizer`; it moves flat weights, one vector a group of variables.
     """
 
     def __init__(
@@ -75,17 +75,74 @@ class Trainer:
     ):
         """`build` makes the model; `class_weights` float32 [classes] multiply each image's loss."""
         self.config, self.spec, self.strategy, self.class_weights = config, spec, strategy, class_weights
-        policy = f"mixed_{config.mixed_precision}" if config.mixed_precision else "float32"
-        tf_keras.mixed_precision.set_global_policy(policy)
+        self._policy = f"mixed_{config.mixed_precision}" if config.mixed_precision else "float32"
+        tf_keras.mixed_precision.set_global_policy(self._policy)
         tf_keras.utils.set_random_seed(config.seed)
+        self._build = build
         with strategy.scope():
             self.model = build()
-            self.ema_model = build() if config.ema_decay else self.model
+            self._learned = self._flat_groups("weights")
+            self._average = self._flat_groups("average") if config.ema_decay else {}
+            self._average_statistics = self._flat_statistics() if config.ema_decay else None
             self.optimizer = make_optimizer(config)
-            self.optimizer.build(self.model.trainable_variables)
-        if config.ema_decay:
-            weights.assign(self.ema_model, weights.to_dict(self.model))
+            self.optimizer.build([flat.vector for flat in self._learned.values()])
+        self._ema_model: tf_keras.Model | None = None
+        self._ema_model_current = False
         self._steps: dict[bool, Callable] = {}
+
+    def _flat_groups(self, name: str) -> dict[str, FlatWeights]:
+        """The trainable variables as the optimizer and the freezing tell them apart, in an order that never changes."""
+        classifier = {id(variable) for variable in self.model.get_layer("classifier").trainable_variables}
+        groups: dict[str, list[tf.Variable]] = {}
+        for variable in self.model.trainable_variables:
+            place = "classifier" if id(variable) in classifier else "backbone"
+            groups.setdefault(f"{place}_{group_of(variable.name, self.config)}", []).append(variable)
+        return {key: FlatWeights(variables, f"{name}_{key}") for key, variables in groups.items()}
+
+    def _flat_statistics(self) -> FlatWeights | None:
+        """BatchNorm's moving statistics, which every replica keeps for itself; reading them takes the mean."""
+        if not self.model.non_trainable_variables:
+            return None
+        placement = {
+            "trainable": False,
+            "synchronization": tf.VariableSynchronization.ON_READ,
+            "aggregation": tf.VariableAggregation.MEAN,
+        }
+        return FlatWeights(self.model.non_trainable_variables, "average_statistics", **placement)
+
+    @property
+    def ema_model(self) -> tf_keras.Model:
+        """The average of the weights, an own model of the same graph, evaluated and saved; `model` with EMA off.
+
+        It is built, and its weights brought up to date, where it is asked for: every worker has to ask.
+        """
+        if not self.config.ema_decay:
+            return self.model
+        if self._ema_model is None:
+            policy = tf_keras.mixed_precision.global_policy()
+            tf_keras.mixed_precision.set_global_policy(self._policy)
+            with self.strategy.scope():
+                self._ema_model = self._build()
+            tf_keras.mixed_precision.set_global_policy(policy)
+        if not self._ema_model_current:
+            self._ema_model_current = True
+            for flat, variables in self._averages():
+                flat.give(variables)
+        return self._ema_model
+
+    def _averages(self) -> list[tuple[FlatWeights, list[tf.Variable]]]:
+        """Every average with the variables of `ema_model` that it belongs to."""
+        twins = {variable.name: variable for variable in self._ema_model.weights}
+        averages = [*self._average.values(), *([self._average_statistics] if self._average_statistics else [])]
+        return [(flat, [twins[variable.name] for variable in flat.variables]) for flat in averages]
+
+    def take_up_weights(self) -> None:
+        """Goes on from what `model` and `ema_model` hold: to be called after their weights were assigned."""
+        for flat in self._learned.values():
+            flat.take()
+        if self._ema_model is not None:
+            for flat, variables in self._averages():
+                flat.take(variables)
 
     def train_step(self, iterator, learning_rate: float, images: int, step: int, frozen: bool = False):
         """One optimizer step on one batch per replica; returns the mean loss of its images (a scalar tensor).
@@ -100,6 +157,7 @@ class Trainer:
         if frozen not in self._steps:
             self._steps[frozen] = tf.function(functools.partial(self._distributed_step, frozen=frozen), autograph=False)
         self.optimizer.learning_rate.assign(learning_rate)
+        self._ema_model_current = False
         arguments = (tf.constant(images, tf.float32), tf.constant(step, tf.int32), tf.constant(self._decay(step)))
         return self._steps[frozen](iterator, *arguments)
 
@@ -109,24 +167,33 @@ class Trainer:
 
     def _distributed_step(self, iterator, images, step, decay, frozen):
         losses = self.strategy.run(self._replica_step, (*next(iterator), images, step, decay, frozen))
-        if self.config.ema_decay:
-            self._update_ema(decay)
+        for group in self._moving(frozen):
+            self._learned[group].spread(self.strategy)
+            if self.config.ema_decay:
+                arguments = (self._learned[group].vector, decay)
+                self.strategy.extended.update(self._average[group].vector, _move, args=arguments)
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    def _moving(self, frozen: bool) -> list[str]:
+        """The groups that a step moves."""
+        return [group for group in self._learned if not frozen or group.startswith("classifier")]
 
     def _replica_step(self, image, label, images, step, decay, frozen):
         """Loss and gradients of one replica, both divided by the images of all replicas: their sum is the mean."""
-        variables = self.model.get_layer("classifier").trainable_variables if frozen else self.model.trainable_variables
+        learned = [self._learned[group] for group in self._moving(frozen)]
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.stack([self.config.seed, step * self.strategy.num_replicas_in_sync + replica])
         with tf.GradientTape() as tape:
             loss = self.loss(image, label, images, seed, training=not frozen)
             scaled = self.optimizer.get_scaled_loss(loss) if self.config.mixed_precision == "float16" else loss
-        gradients = tape.gradient(scaled, variables)
+        variables = [flat.variables for flat in learned]
+        gradients = tape.gradient(scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = [join(group) for group in gradients]
         if self.config.mixed_precision == "float16":
             gradients = self.optimizer.get_unscaled_gradients(gradients)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        if self.config.ema_decay:
-            self._update_ema_statistics(decay)
+        self.optimizer.apply_gradients(zip(gradients, [flat.vector for flat in learned], strict=True))
+        if self._average_statistics:
+            _move(self._average_statistics.vector, join(self._average_statistics.variables), decay)
         return loss
 
     def loss(self, image, label, images, seed, training: bool = True) -> tf.Tensor:
@@ -147,26 +214,18 @@ class Trainer:
             losses *= tf.linalg.matvec(label, tf.constant(self.class_weights, tf.float32))
         return tf.reduce_sum(losses) / images
 
-    def _update_ema(self, decay):
-        """average += (1 - decay) * (weight - average) for what the optimizer moves, once for all replicas."""
-        pairs = zip(self.ema_model.trainable_variables, self.model.trainable_variables, strict=True)
-        for average, weight in pairs:
-            self.strategy.extended.update(average, _move, args=(weight, decay))
-
-    def _update_ema_statistics(self, decay):
-        """The same for BatchNorm's statistics, which every replica keeps for itself; the paper's code averages them."""
-        pairs = zip(self.ema_model.non_trainable_variables, self.model.non_trainable_variables, strict=True)
-        for average, weight in pairs:
-            _move(average, weight, decay)
+    def evaluation_step(self, iterator):
+        """(images right, cross entropy, images) of one batch per replica with `ema_model`, over all replicas."""
+        model = self.ema_model  # brought up to date outside the graph
+        return self._distributed_evaluation(iterator, model)
 
     @tf.function(autograph=False)
-    def evaluation_step(self, iterator):
-        """(images right, cross entropy, images) of one batch per replica, summed over all replicas."""
-        sums = self.strategy.run(self._replica_evaluation, next(iterator))
+    def _distributed_evaluation(self, iterator, model):
+        sums = self.strategy.run(functools.partial(self._replica_evaluation, model), next(iterator))
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
-    def _replica_evaluation(self, image, label, weight):
-        logits = self.ema_model(to_float(image, self.spec, rgb=False), training=False)
+    def _replica_evaluation(self, model, image, label, weight):
+        logits = model(to_float(image, self.spec, rgb=False), training=False)
         right = tf.cast(tf.argmax(logits, -1) == label, tf.float32) * weight
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits) * weight
         return tf.stack([tf.reduce_sum(right), tf.reduce_sum(losses), tf.reduce_sum(weight)])
