@@ -20,9 +20,9 @@ test-python: install
 	$(PY) -m pytest
 
 test-android: install
-	@if command -v mvn >/dev/null && command -v javac >/dev/null && command -v gcc >/dev/null; then \
-	  mvn -f android_demo/pom.xml -B -ntp test; \
-	else echo "android_demo: not tested, that needs a JDK 17, Maven and gcc"; fi
+	@missing=""; for tool in javac mvn gcc aapt2; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then echo "not run: the Android tests (missing:$$missing)"; \
+	else mvn -f android_demo/pom.xml -B -ntp test; fi
 
 # The page in a real browser; needs Chromium on the machine (CHROMIUM=/path for another than /usr/bin/chromium).
 test-browser: install .venvs/browser/.ready
