@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 RUN ?= runs/demo
 
-.PHONY: demo test lint install apk test-python test-android test-browser mediapipe-check clean
+.PHONY: demo test lint install apk test-python test-android test-browser mediapipe-check bench-train clean
 
 demo: install
 	$(PY) train_main.py --flagfile=configs/digits.flags --model_dir=$(RUN)
@@ -17,7 +17,7 @@ demo: install
 test: test-python test-android
 
 test-python: install
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 test-android: install
 	@missing=""; for tool in javac mvn gcc aapt2; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
@@ -32,6 +32,11 @@ test-browser: install .venvs/browser/.ready
 mediapipe-check: install .venvs/mediapipe/.ready
 	.venvs/mediapipe/bin/python benchmarks/mediapipe_check.py models/flowers_xxs_int8.tflite
 
+# Training speed against two peers, in their own environment: about ten minutes.
+bench-train: install .venvs/bench/.ready
+	$(PY) benchmarks/train_speed.py
+
+.venvs/bench/.ready: benchmarks/requirements.txt
 .venvs/browser/.ready: tests/browser/requirements.txt
 .venvs/mediapipe/.ready: benchmarks/mediapipe_requirements.txt
 .venvs/%/.ready:

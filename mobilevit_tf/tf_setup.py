@@ -17,7 +17,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @contextlib.contextmanager
-def _stderr_dropped() -> Iterator[None]:
+def stderr_dropped() -> Iterator[None]:
+    """Inside, nothing that this process writes to stderr is seen, C++ included."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
@@ -30,7 +31,7 @@ def _stderr_dropped() -> Iterator[None]:
 
 
 if "tensorflow" not in sys.modules:
-    with _stderr_dropped():
+    with stderr_dropped():
         import tensorflow as tf
         import tf_keras  # noqa: F401
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 
-import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+from mobilevit_tf import tf_setup  # isort: skip  before TensorFlow
 import flatbuffers
 import numpy as np
 import tensorflow as tf
@@ -148,13 +146,6 @@ def _signature_entry(graph: schema.SubGraphT, index: int, name: str) -> schema.T
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Drops what the converter writes to stderr by C++ and by `warnings`; errors come as exceptions."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere, warnings.catch_warnings():
+    with tf_setup.stderr_dropped(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+        yield

@@ -9,7 +9,7 @@ from pathlib import Path
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 
-from mobilevit_tf import datasets, evaluate, model_file, run_dir
+from mobilevit_tf import datasets, evaluate, imagenet, model_file, run_dir
 from mobilevit_tf.config import DataConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_atomic, write_json
@@ -54,7 +54,7 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
     """
     model = model_file.load(job.run)
     _check_writable(job.output)
-    source = datasets.open_source(_data_config(job.run, data, data_dir))
+    source = imagenet.with_class_names(datasets.open_source(_data_config(job.run, data, data_dir)))
     _check_classes(model, source)
     exporter = Exporter(model, source, job.calibrate, job.tune)
     facts = _fit_scores(exporter, source)
@@ -93,7 +93,7 @@ def _answers(data: bytes, path: Path, source: Source) -> Answers:
 
 def _fit_scores(exporter: Exporter, source: Source) -> dict:
     """Fits temperature and "unsure" on every second held-out photo, and measures both on the others."""
-    plain = evaluate.evaluate_keras(exporter.float_model, source, "val", exporter.spec)
+    plain = evaluate.evaluate_keras(exporter.float_model, source, "val", exporter.spec, labels=exporter.model.labels)
     fit, rest = np.arange(len(plain.ids)) % 2 == 0, np.arange(len(plain.ids)) % 2 == 1
     if rest.sum() < 2:
         return {}
@@ -108,7 +108,9 @@ def _fit_scores(exporter: Exporter, source: Source) -> dict:
 
 def _check_conversion(exporter: Exporter, candidate: Answers) -> dict:
     """The fake-quantised Keras model must answer as its file does, otherwise the conversion is wrong."""
-    keras = evaluate.evaluate_keras(exporter.quantized_model, exporter.source, "val", exporter.spec)
+    keras = evaluate.evaluate_keras(
+        exporter.quantized_model, exporter.source, "val", exporter.spec, labels=exporter.model.labels
+    )
     agreement = scores.agreement(keras, candidate.crop)
     distance = scores.distance(keras.scores, candidate.crop.scores)
     if agreement < KERAS_AGREEMENT or distance > KERAS_DISTANCE:

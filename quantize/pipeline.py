@@ -19,7 +19,6 @@ from quantize import calibration, convert, finetune, metadata, photos, qat
 from quantize.fold import fold, fold_normalization
 from quantize.settings import MODES, CalibrationConfig, FineTuneConfig
 
-LICENSE = "Apache-2.0"
 NO_FLIP = ("digits",)  # data whose mirror image is something else
 HIGHEST_SCORE = 40.0  # calibrated; exp overflows at 88, and unseen photos may go beyond the calibration's
 _DEPARTURE_PHOTOS = 16
@@ -127,6 +126,6 @@ class Exporter:
         family = variant if self.is_baseline else f"MobileViT-{variant.upper()}"
         name = f"{family} {self.source.name} {mode}"
         return ModelInfo(
-            name, variant, mode, mobilevit_tf.__version__, LICENSE, self.model.run_id, round(self.temperature, 4),
-            round(self.unsure_below, 4),
+            name, variant, mode, mobilevit_tf.__version__, self.model.license, self.model.run_id,
+            round(self.temperature, 4), round(self.unsure_below, 4),
         )  # fmt: skip

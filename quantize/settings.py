@@ -47,8 +47,8 @@ class FineTuneConfig:
       seed: of order and mirroring.
     """
 
-    epochs: int = 3
-    learning_rate: float = 1e-4
+    epochs: int = 2
+    learning_rate: float = 2e-5
     batch_size: int = 32
     images: int = 8192
     ema_decay: float = 0.99

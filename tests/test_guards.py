@@ -170,7 +170,15 @@ def test_a_tensorboard_log_that_cannot_be_written_is_one_sentence(tmp_path):
         TensorBoardLog(tmp_path / "tensorboard")
 
 
-def test_a_second_signal_is_no_longer_caught():
+@pytest.fixture
+def interruptible():
+    """Ctrl-C's own handler, which a process started in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_is_no_longer_caught(interruptible):
     class Stuck:
         stop_signal = None
 

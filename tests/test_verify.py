@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +34,25 @@ def test_two_files_pass_and_leave_a_report(float32, int8_ptq, tmp_path):
     assert "int8_ptq" in made.stdout and (tmp_path / "r.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_past_the_threshold_the_gate_fails_with_one_sentence(float32, exported):
-    made = gate(float32, exported / "model_int8_strict.tflite", "--min_agreement=1")
+def with_labels(data: bytes, labels: list[str]) -> bytes:
+    """A .tflite whose metadata names its classes otherwise."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+        graph = data[: min(entry.header_offset for entry in archive.infolist())]
+    parts["labels.txt"] = "\n".join(labels).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    return graph + buffer.getvalue()
+
+
+def test_past_the_threshold_the_gate_fails_with_one_sentence(float32, tmp_path):
+    confused = tmp_path / "confused.tflite"
+    confused.write_bytes(with_labels(float32.read_bytes(), list("1032547698")))
+    made = gate(float32, confused, "--min_agreement=0.9")
     assert made.returncode == 1
-    assert "is below --min_agreement=100.00%" in made.stderr.splitlines()[-1] and "Traceback" not in made.stderr
+    assert "is below --min_agreement=90.00%" in made.stderr.splitlines()[-1] and "Traceback" not in made.stderr
 
 
 def test_a_missing_file_is_named(float32, tmp_path):
