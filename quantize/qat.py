@@ -144,11 +144,6 @@ def has_range(layer: tf_keras.layers.Layer) -> bool:
     return not isinstance(layer, _NO_RANGE_OF_ITS_OWN) and not layer.name.endswith(SCORES)
 
 
-def quantized_layers(model: tf_keras.Model) -> list[str]:
-    """Names of the layers of a folded model whose output gets a range, in order."""
-    return [layer.name for layer in model.layers if has_range(layer)]
-
-
 def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, frozen: bool) -> tf_keras.Model:
     """Wraps the layers of a folded float model for fake quantisation.
 
@@ -204,8 +199,3 @@ def set_weight_ranges(model: tf_keras.Model) -> None:
             high = np.maximum(np.abs(weight.numpy()).max(axes), 1e-8)
             variables["min_var"].assign(-high)
             variables["max_var"].assign(high)
-
-
-def float_weights(model: tf_keras.Model) -> list[tf.Variable]:
-    """The trainable kernels and biases, without the ranges."""
-    return model.trainable_variables
