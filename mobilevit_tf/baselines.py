@@ -14,7 +14,8 @@ import tf_keras
 from tf_keras import applications
 from tf_keras import layers as keras_layers
 
-from mobilevit_tf import layers, vit
+from mobilevit_tf import vit
+from mobilevit_tf.dropout import StatelessDropout, StatelessDropPath
 from mobilevit_tf.errors import UserError
 
 MIN_SIZE = 32  # pixels: the total stride of all of them
@@ -63,7 +64,7 @@ def _efficientnet_b0(image):
 
     def replace(layer):
         if isinstance(layer, keras_layers.Dropout):  # noise shape [B, 1, 1, 1]
-            return vit.StatelessDropPath(layer.rate, name=layer.name)
+            return StatelessDropPath(layer.rate, name=layer.name)
         if isinstance(layer, keras_layers.Rescaling | keras_layers.Normalization) and layer.name != "standardize":
             return keras_layers.Activation("linear", name=layer.name)
         return layer.__class__.from_config(layer.get_config())
@@ -113,6 +114,6 @@ def build(
     image = keras_layers.Input((height, width, 3), batch_size, name="image")
     x = baseline.features(keras_layers.Rescaling(**baseline.rescale, name="standardize")(image))
     if dropout:
-        x = layers.StatelessDropout(dropout, name="classifier_dropout")(x)
+        x = StatelessDropout(dropout, name="classifier_dropout")(x)
     logits = keras_layers.Dense(num_classes, dtype="float32", name="classifier")(x)
     return tf_keras.Model(image, logits, name=name)

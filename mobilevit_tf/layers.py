@@ -9,53 +9,15 @@ Every dense layer is a 1x1 convolution, which gives it per-channel int8 weights 
 
 from __future__ import annotations
 
-import contextlib
-import zlib
-from collections.abc import Iterator
-
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
 
+from mobilevit_tf import gradients
+
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
 LAYER_NORM_EPSILON = 1e-5
-
-_dropout_seeds: list[tf.Tensor] = []
-
-
-@contextlib.contextmanager
-def dropout_seed(seed: tf.Tensor) -> Iterator[None]:
-    """Every `StatelessDropout` called inside draws from `seed`, an int32 tensor [2], such as (run seed, step)."""
-    _dropout_seeds.append(seed)
-    try:
-        yield
-    finally:
-        _dropout_seeds.pop()
-
-
-@tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class StatelessDropout(tf_keras.layers.Layer):
-    """Dropout whose mask is a pure function of (`dropout_seed`, layer name), so that a resumed run repeats it.
-
-    tf_keras' own Dropout keeps a hidden generator that no checkpoint holds.
-    """
-
-    def __init__(self, rate: float, **kwargs):
-        super().__init__(**kwargs)
-        self.rate = rate
-
-    def call(self, inputs, training=None):
-        if not training or self.rate == 0:
-            return inputs
-        if not _dropout_seeds:
-            raise RuntimeError(f"{self.name}: call the model inside `with layers.dropout_seed(seed):` when training")
-        layer_id = zlib.crc32(self.name.encode()) & 0x7FFFFFFF
-        seed = tf.random.experimental.stateless_fold_in(_dropout_seeds[-1], layer_id)
-        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed, rng_alg="philox")
-
-    def get_config(self):
-        return super().get_config() | {"rate": self.rate}
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -66,8 +28,20 @@ class Swish(tf_keras.layers.Layer):
         super().__init__(**kwargs)
         self.gate = tf.sigmoid
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
+        if training and self.gate is tf.sigmoid:
+            return gradients.swish(inputs)
         return inputs * self.gate(inputs)
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class LayerNormalization(tf_keras.layers.LayerNormalization):
+    """tf_keras' layer over the channels, with a cheaper gradient in training."""
+
+    def call(self, inputs, training=None):
+        if not training or inputs.dtype != tf.float32:  # tf_keras raises the precision of the others itself
+            return super().call(inputs)
+        return gradients.layer_norm(inputs, self.gamma, self.beta, self.epsilon)
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")

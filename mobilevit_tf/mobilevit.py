@@ -13,6 +13,7 @@ from tf_keras import layers as keras_layers
 
 from mobilevit_tf import folded_layers, layers
 from mobilevit_tf.config import ModelConfig
+from mobilevit_tf.dropout import StatelessDropout
 from mobilevit_tf.variants import VARIANTS, Stage, get_variant
 
 
@@ -69,10 +70,10 @@ class _Builder:
         """LayerNorm; in the folded graph its scale, shift and centring are in the convolutions around it."""
         if self.folded:
             return folded_layers.RootMeanSquareNorm(name=name)(x)
-        return keras_layers.LayerNormalization(epsilon=layers.LAYER_NORM_EPSILON, name=name)(x)
+        return layers.LayerNormalization(epsilon=layers.LAYER_NORM_EPSILON, name=name)(x)
 
     def dropout(self, x, name: str):
-        return layers.StatelessDropout(self.dropout_rate, name=name)(x) if self.dropout_rate else x
+        return StatelessDropout(self.dropout_rate, name=name)(x) if self.dropout_rate else x
 
     def inverted_residual(self, x, filters: int, name: str, *, stride: int = 1):
         """MobileNetV2's block (MV2): 1x1 expand, 3x3 depthwise, 1x1 project; a residual where the shapes agree."""
@@ -134,7 +135,7 @@ class _Builder:
             x = self.dense(x, self.config.num_classes, "classifier")  # [B, 1, 1, head] -> [B, 1, 1, N]
             return keras_layers.Flatten(name="logits")(x)
         if self.classifier_dropout_rate:
-            x = layers.StatelessDropout(self.classifier_dropout_rate, name="classifier_dropout")(x)
+            x = StatelessDropout(self.classifier_dropout_rate, name="classifier_dropout")(x)
         return keras_layers.Dense(
             self.config.num_classes, kernel_initializer=layers.linear(), dtype="float32", name="classifier"
         )(x)

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf import layers
 from mobilevit_tf.config import TrainConfig
+from mobilevit_tf.dropout import dropout_seed
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.flat_weights import FlatWeights, join
 from mobilevit_tf.image_spec import ImageSpec
@@ -205,7 +205,7 @@ class Trainer:
           images: over all replicas.
           seed: int32 [2], of the dropout.
         """
-        with layers.dropout_seed(seed):
+        with dropout_seed(seed):
             logits = self.model(to_float(image, self.spec, rgb=True), training=training)
         smoothing, classes = self.config.label_smoothing, label.shape[-1]
         target = label * (1 - smoothing) + smoothing / classes

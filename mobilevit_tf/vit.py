@@ -15,6 +15,7 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf import layers
+from mobilevit_tf.dropout import StatelessDropPath
 
 LAYER_NORM_EPSILON = 1e-6
 
@@ -30,17 +31,6 @@ class ViTSize:
     ffn_dim: int = 768
     drop_path: float = 0.1
     grid: int = 14  # positions a side that are learned: 224 / 16; other sizes interpolate
-
-
-@tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class StatelessDropPath(layers.StatelessDropout):
-    """Stochastic depth: drops the whole residual branch of an image, drawn as `StatelessDropout` draws."""
-
-    def call(self, inputs, training=None):
-        if not training or self.rate == 0:
-            return inputs
-        kept = super().call(tf.ones_like(inputs[:, :1, :1, :1]), training)  # [B, 1, 1, 1]: 0 or 1 / (1 - rate)
-        return inputs * kept
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -96,7 +86,7 @@ def _dense(x, filters: int, name: str):
 
 
 def _norm(x, name: str):
-    return keras_layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name=name)(x)
+    return layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name=name)(x)
 
 
 def _attention(x, num_heads: int, name: str):

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
 
-from mobilevit_tf import baselines, layers, variants, vit, weights
+from mobilevit_tf import baselines, dropout, variants, vit, weights
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from quantize import convert
@@ -93,7 +93,7 @@ def test_gradients_of_the_vit_reach_every_weight_and_repeat_for_a_seed():
     model = _small_vit(32, 32)
 
     def step(seed):
-        with tf.GradientTape() as tape, layers.dropout_seed(tf.constant([seed, 0])):
+        with tf.GradientTape() as tape, dropout.dropout_seed(tf.constant([seed, 0])):
             loss = tf.reduce_sum(model(_images(32, 32, 8), training=True)[:, 0])
         return tape.gradient(loss, model.trainable_weights)
 
@@ -104,8 +104,8 @@ def test_gradients_of_the_vit_reach_every_weight_and_repeat_for_a_seed():
 
 
 def test_drop_path_drops_whole_images_and_keeps_the_mean():
-    layer = vit.StatelessDropPath(0.25, name="path")
-    with layers.dropout_seed(tf.constant([3, 1])):
+    layer = dropout.StatelessDropPath(0.25, name="path")
+    with dropout.dropout_seed(tf.constant([3, 1])):
         out = layer(tf.ones((4000, 2, 3, 4)), training=True).numpy()
     assert (out == out[:, :1, :1, :1]).all()
     np.testing.assert_allclose(np.unique(out), [0, 4 / 3], rtol=1e-6)

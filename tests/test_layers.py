@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf import layers, mobilevit, weights
+from mobilevit_tf import dropout, layers, mobilevit, weights
 from mobilevit_tf.config import ModelConfig
 
 
@@ -124,10 +124,10 @@ def test_resize_goes_up_to_the_next_multiple_and_back_to_the_reference():
 
 def test_dropout_repeats_for_a_seed_and_differs_between_seeds_and_layers():
     ones = tf.ones((4, 8, 8, 16))
-    first, second = layers.StatelessDropout(0.25, name="first"), layers.StatelessDropout(0.25, name="second")
+    first, second = dropout.StatelessDropout(0.25, name="first"), dropout.StatelessDropout(0.25, name="second")
 
     def run(layer, *seed):
-        with layers.dropout_seed(tf.constant(seed, tf.int32)):
+        with dropout.dropout_seed(tf.constant(seed, tf.int32)):
             return layer(ones, training=True).numpy()
 
     np.testing.assert_array_equal(run(first, 7, 1), run(first, 7, 1))
@@ -139,10 +139,10 @@ def test_dropout_repeats_for_a_seed_and_differs_between_seeds_and_layers():
 
 
 def test_dropout_in_training_without_a_seed_is_refused_and_in_evaluation_does_nothing():
-    layer = layers.StatelessDropout(0.5, name="lonely")
+    layer = dropout.StatelessDropout(0.5, name="lonely")
     ones = tf.ones((2, 3))
     np.testing.assert_array_equal(layer(ones), ones)
-    with pytest.raises(RuntimeError, match=r"lonely: call the model inside `with layers\.dropout_seed"):
+    with pytest.raises(RuntimeError, match=r"lonely: call the model inside `with dropout\.dropout_seed"):
         layer(ones, training=True)
 
 
@@ -153,3 +153,22 @@ def test_convolutions_start_with_the_deviation_of_kaiming_normal_over_the_fan_ou
     layer = tf_keras.layers.DepthwiseConv2D(3, depthwise_initializer=layers.kaiming(depthwise=True))
     layer.build((None, 8, 8, 2048))
     assert layer.depthwise_kernel.numpy().std() == pytest.approx(np.sqrt(2 / (9 * 2048)), rel=0.05)
+
+
+def test_the_written_out_gradients_are_those_of_automatic_differentiation():
+    rng = np.random.default_rng(0)
+    features = tf.constant(rng.normal(1, 3, (2, 3, 4, 8)), tf.float32)
+    upstream = tf.constant(rng.normal(size=(2, 3, 4, 8)), tf.float32)
+    norm = layers.LayerNormalization(epsilon=1e-5)
+    norm.build(features.shape)
+    norm.set_weights([rng.normal(size=8), rng.normal(size=8)])
+
+    def gradients(layer, training):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            result = layer(features, training=training)
+        return [result, *tape.gradient(result, [features, *layer.trainable_variables], upstream)]
+
+    for layer in (norm, layers.Swish()):
+        for written, automatic in zip(gradients(layer, True), gradients(layer, False), strict=True):
+            np.testing.assert_allclose(written, automatic, rtol=1e-4, atol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf import layers, mobilevit, weights
+from mobilevit_tf import dropout, layers, mobilevit, weights
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 
@@ -73,7 +73,7 @@ def test_any_size_graph_gives_the_numbers_of_the_fixed_size_graph(height, width,
 def test_patch_sizes_of_the_ablation_build_and_train_one_step(patch_sizes):
     model = mobilevit.build(ModelConfig("tiny", num_classes=3, patch_sizes=patch_sizes))
     assert model.count_params() == mobilevit.build(ModelConfig("tiny", num_classes=3)).count_params()
-    with tf.GradientTape() as tape, layers.dropout_seed(tf.constant([0, 0])):
+    with tf.GradientTape() as tape, dropout.dropout_seed(tf.constant([0, 0])):
         logits = model(_images(64, 64), training=True)
         loss = tf_keras.losses.sparse_categorical_crossentropy([0, 2], logits, from_logits=True)
     gradients = tape.gradient(loss, model.trainable_weights)
@@ -97,7 +97,7 @@ def test_folded_model_has_no_batch_norm_and_no_dropout_and_a_bias_in_its_place()
     def kinds(model):
         return {type(layer) for layer in model.layers}
 
-    assert {tf_keras.layers.BatchNormalization, layers.StatelessDropout} <= kinds(plain) - kinds(folded)
+    assert {tf_keras.layers.BatchNormalization, dropout.StatelessDropout} <= kinds(plain) - kinds(folded)
     assert not plain.get_layer("stem_conv").use_bias
     assert folded.get_layer("stem_conv").use_bias
     assert not folded.get_layer("layer3_vit_projection_conv").use_bias  # no BatchNorm there in the paper
@@ -108,7 +108,7 @@ def test_folded_model_has_no_batch_norm_and_no_dropout_and_a_bias_in_its_place()
 def test_dropout_rates_are_the_published_ones_unless_given():
     def rates(**settings):
         model = mobilevit.build(ModelConfig("tiny", num_classes=2, **settings), 64, 64)
-        return {layer.rate for layer in model.layers if isinstance(layer, layers.StatelessDropout)}
+        return {layer.rate for layer in model.layers if isinstance(layer, dropout.StatelessDropout)}
 
     assert ModelConfig("xxs").rates == (0.05, 0.1)
     assert ModelConfig("s").rates == (0.1, 0.1)
@@ -119,7 +119,7 @@ def test_dropout_rates_are_the_published_ones_unless_given():
 
 def test_batch_norm_and_layer_norm_have_the_published_constants():
     model = mobilevit.build(TINY)
-    kinds = tf_keras.layers.BatchNormalization, tf_keras.layers.LayerNormalization
+    kinds = tf_keras.layers.BatchNormalization, layers.LayerNormalization
     constants = {(type(layer), layer.epsilon, getattr(layer, "momentum", None)) for layer in model.layers
                  if isinstance(layer, kinds)}  # fmt: skip
     assert constants == {(kinds[0], 1e-5, 0.9), (kinds[1], 1e-5, None)}
