@@ -6,6 +6,8 @@ works), so that training, evaluation and the phone share one decoder.
 
 from __future__ import annotations
 
+import os
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
@@ -17,6 +19,7 @@ from mobilevit_tf.errors import BadImage, UserError
 from mobilevit_tf.image_spec import ImageSpec
 from mobilevit_tf.multiscale import Step
 
+PARALLEL_CALLS = 2 * (os.cpu_count() or 1)  # photos that are decoded at the same time
 _ORDER, _CROP, _MIX = range(3)  # streams of the generator below
 
 
@@ -90,13 +93,20 @@ def training_dataset(
         return tf.ensure_shape(image, (None, None, None, 3)), tf.ensure_shape(label, (None, classes))
 
     counts = tf.constant(plan.counts)
-    dataset = tf.data.Dataset.zip((records, chunks, positions)).map(load, tf.data.AUTOTUNE, deterministic=True)
+    dataset = tf.data.Dataset.zip((records, chunks, positions)).map(load, PARALLEL_CALLS, deterministic=True)
     dataset = dataset.group_by_window(
         key_func=lambda chunk, image, label: chunk,
         reduce_func=lambda chunk, window: window.batch(int(plan.counts.max())),
         window_size_func=lambda chunk: counts[chunk],
     )
-    return dataset.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+    return _without_tuner(dataset.map(finish, PARALLEL_CALLS, deterministic=True).prefetch(4))
+
+
+def _without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """tf.data's tuner sleeps for up to a minute at a time, and the end of an epoch waits until it wakes up."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def _text(identity: bytes) -> str:
@@ -133,5 +143,5 @@ def evaluation_dataset(
 
     nothing = (tf.zeros((*spec.size, 3), tf.uint8), tf.zeros((), tf.int64), 0.0)
     padding = tf.data.Dataset.from_tensors(nothing).repeat(batches * batch_size)
-    images = source.records(split, shard=shard).map(load, tf.data.AUTOTUNE, deterministic=True)
-    return images.concatenate(padding).batch(batch_size).take(batches).prefetch(2)
+    images = source.records(split, shard=shard).map(load, PARALLEL_CALLS, deterministic=True)
+    return _without_tuner(images.concatenate(padding).batch(batch_size).take(batches).prefetch(2))
