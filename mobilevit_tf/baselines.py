@@ -76,6 +76,7 @@ def _efficientnet_b0(image):
 BASELINES: dict[str, Baseline] = {
     "mobilenet_v1": Baseline(_pooled(applications.MobileNet), _SIGNED),
     "mobilenet_v2": Baseline(_pooled(applications.MobileNetV2), _SIGNED),
+    "mobilenet_v2_060": Baseline(_pooled(applications.MobileNetV2, alpha=0.6), _SIGNED),  # about as large as XXS
     "mobilenet_v3": Baseline(_mobilenet_v3, _SIGNED),
     "resnet50": Baseline(_pooled(applications.ResNet50), _STANDARD),
     "densenet121": Baseline(_pooled(applications.DenseNet121), _STANDARD),

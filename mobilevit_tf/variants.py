@@ -72,6 +72,7 @@ VARIANTS: dict[str, Variant] = {
 BASELINES: dict[str, float] = {
     "mobilenet_v1": 0.001,
     "mobilenet_v2": 0.0,
+    "mobilenet_v2_060": 0.0,
     "mobilenet_v3": 0.2,
     "resnet50": 0.0,
     "densenet121": 0.0,

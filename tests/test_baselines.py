@@ -9,16 +9,18 @@ import tensorflow as tf
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
 
-from mobilevit_tf import baselines, dropout, variants, vit, weights
+from mobilevit_tf import baselines, dropout, models, variants, vit, weights
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from quantize import convert
 
 # Total parameters as tf_keras' documentation has them (EfficientNet-B0 without the 7 statistics of the application's
-# own input normalisation), DeiT-Ti as its authors publish it; then those that train, without BatchNorm's statistics.
+# own input normalisation; the width of 0.6 as counted), DeiT-Ti as its authors publish it; then those that train,
+# without BatchNorm's statistics.
 PARAMETERS = {
     "mobilenet_v1": (4_253_864, 4_231_976),
     "mobilenet_v2": (3_538_984, 3_504_872),
+    "mobilenet_v2_060": (2_239_176, 2_217_000),
     "mobilenet_v3": (5_507_432, 5_483_032),
     "resnet50": (25_636_712, 25_583_592),
     "densenet121": (8_062_504, 7_978_856),
@@ -26,8 +28,9 @@ PARAMETERS = {
     "vit_ti": (5_717_416, 5_717_416),
 }
 FIRST_LAYER = {
-    "mobilenet_v1": "conv1", "mobilenet_v2": "Conv1", "mobilenet_v3": "Conv", "resnet50": "conv1_pad",
-    "densenet121": "conv1/conv", "efficientnet_b0": "stem_conv_pad", "vit_ti": "patch_embedding",
+    "mobilenet_v1": "conv1", "mobilenet_v2": "Conv1", "mobilenet_v2_060": "Conv1", "mobilenet_v3": "Conv",
+    "resnet50": "conv1_pad", "densenet121": "conv1/conv", "efficientnet_b0": "stem_conv_pad",
+    "vit_ti": "patch_embedding",
 }  # fmt: skip
 SIGNED = [[-1, -1, -1], [1, 1, 1]]
 STANDARD = [[-2.117904, -2.035714, -1.804444], [2.248908, 2.428571, 2.64]]  # ImageNet's mean and deviation
@@ -39,6 +42,14 @@ def _images(height: int, width: int, batch: int = 1) -> np.ndarray:
 
 def test_every_baseline_has_its_parameters_pinned_here():
     assert set(PARAMETERS) == set(baselines.BASELINES)
+
+
+def test_narrow_mobilenet_is_within_two_percent_of_xxs_for_five_classes():
+    counts = [
+        sum(math.prod(weight.shape) for weight in models.build(ModelConfig(name, 5), 64, 64).trainable_weights)
+        for name in ("xxs", "mobilenet_v2_060")
+    ]
+    assert counts == [952_629, 942_405]
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
