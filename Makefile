@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 RUN ?= runs/demo
 
-.PHONY: demo test lint install apk test-python test-android test-browser mediapipe-check bench-train claims clean
+.PHONY: demo test lint install apk test-python test-android test-browser mediapipe-check bench-train bench claims clean
 
 demo: install
 	$(PY) train_main.py --flagfile=configs/digits.flags --model_dir=$(RUN)
@@ -35,6 +35,10 @@ mediapipe-check: install .venvs/mediapipe/.ready
 # Training speed against two peers, in their own environment: about ten minutes.
 bench-train: install .venvs/bench/.ready
 	$(PY) benchmarks/train_speed.py
+
+# What a user would pick instead, side by side; BENCH passes settings: make bench BENCH="--only=accuracy --data_dir=DIR".
+bench: install .venvs/bench/.ready
+	$(PY) benchmarks/side_by_side.py $(BENCH)
 
 # The paper's claims at small scale, hours of training: make claims DATA_DIR=DIR_WITH_PREPARED_TFDS
 claims: install
