@@ -49,6 +49,7 @@ flags.DEFINE_float("min_learning_rate", _TRAIN.min_learning_rate, "Where the cos
 flags.DEFINE_integer("warmup_steps", _TRAIN.warmup_steps, "Steps of the warm-up (the paper: 3,000); unset: 5 % of all.")
 flags.DEFINE_float("weight_decay", _TRAIN.weight_decay, "Decoupled weight decay (the paper: 0.01).")
 flags.DEFINE_bool("decay_norm_and_bias", _TRAIN.decay_norm_and_bias, "Decay norms and biases too, as Apple does.")
+flags.DEFINE_float("clip_norm", _TRAIN.clip_norm, "Longest gradient of all weights together; 0 for no limit.")
 flags.DEFINE_float("label_smoothing", _TRAIN.label_smoothing, "In [0, 1) (the paper: 0.1).")
 flags.DEFINE_float("ema_decay", _TRAIN.ema_decay, "Decay of the weight average; 0 for none (the paper: 0.9995).")
 flags.DEFINE_bool("ema_warmup", _TRAIN.ema_warmup, "Let the average follow faster at first.")

@@ -122,6 +122,7 @@ class TrainConfig:
       warmup_steps: optimizer steps of the warm-up; None takes 5 % of the run, at most the paper's 3,000.
       weight_decay: decoupled, times the learning rate, as in AdamW.
       decay_norm_and_bias: decay every parameter, as Apple's configuration does; False leaves out norms and biases.
+      clip_norm: longest gradient of all weights together that a step takes; 0 for no limit, as in the paper.
       label_smoothing: in [0, 1).
       ema_decay: of the weight average that is evaluated and saved; 0 turns it off.
       ema_warmup: min(ema_decay, (1 + step) / (10 + step)), for runs too short for the decay alone.
@@ -146,6 +147,7 @@ class TrainConfig:
     warmup_steps: int | None = None
     weight_decay: float = 0.01
     decay_norm_and_bias: bool = True
+    clip_norm: float = 0.0
     label_smoothing: float = 0.1
     ema_decay: float = 0.9995
     ema_warmup: bool = True
@@ -165,7 +167,7 @@ class TrainConfig:
                 raise UserError(f"{key} is {getattr(self, key)}, expected at least 1")
         if any(size < 1 for size in self.multiscale):
             raise UserError(f"multiscale is {self.multiscale}, expected sizes in pixels such as 160,192,256,288,320")
-        for key in ("freeze_epochs", "warmup_steps", "warmup_learning_rate"):
+        for key in ("freeze_epochs", "warmup_steps", "warmup_learning_rate", "clip_norm"):
             if (getattr(self, key) or 0) < 0:
                 raise UserError(f"{key} is {getattr(self, key)}, expected at least 0")
         if not 0 <= self.seed < 2**31:

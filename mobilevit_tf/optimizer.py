@@ -28,6 +28,7 @@ def make_optimizer(config: TrainConfig) -> tf_keras.optimizers.Optimizer:
         weight_decay=config.weight_decay,
         beta_1=0.9,
         beta_2=0.999,
+        global_clipnorm=config.clip_norm or None,
         epsilon=1e-8,  # PyTorch's default, which the paper's code keeps
         jit_compile=False,  # XLA does not pay on a CPU, and costs minutes of compilation
     )
