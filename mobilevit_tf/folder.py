@@ -26,7 +26,7 @@ class FolderSource(Source):
     def __init__(self, report: ScanReport) -> None:
         report.require_usable()
         self.report = report
-        self.name = str(report.root)
+        self.name = report.root.resolve().name  # it goes into reports and shipped files: no path of this machine
         self.class_names = report.class_names
         self.splits = report.splits
         by_path = {photo.path: photo for photo in report.photos}

@@ -1,19 +1,24 @@
-"""A run's directory: its settings, and the check that a second start means the same run.
+"""A run's directory: its settings, the check that a second start means the same run, and the lock against two at once.
 
 runs/NAME/config.json        every setting
           checkpoints/       to go on from
           model.safetensors  the EMA weights of the last epoch, best.safetensors those of the best
           metrics.json       results, present once the run is finished
           history.json, report.html, model_card.md, tensorboard/
+          .lock              held by the process that trains here
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import errno
+import fcntl
 import itertools
 import json
-from collections.abc import Set
+import os
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from mobilevit_tf import model_file
@@ -21,7 +26,7 @@ from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainCon
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_json
 
-CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.json", "checkpoints"
+CONFIG, METRICS, CHECKPOINTS, LOCK = "config.json", "metrics.json", "checkpoints", ".lock"
 
 # What a run may be started again with: where its data lies and what it keeps, not what it computes.
 _CHANGEABLE = {"data.data_dir", "train.on_nan", "train.checkpoint_steps", "train.keep_checkpoints"}
@@ -59,6 +64,33 @@ def newest_run(root: str | Path = "runs") -> Path:
     if not models:
         raise UserError(f"no finished run under {root}/: train one with `python train_main.py --flagfile=configs/...`")
     return models[-1].parent
+
+
+@contextlib.contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Inside, no other process can train in this directory, which is created where needed.
+
+    The lock is the kernel's: it ends with the process, also with one that is killed. A file system that has no locks
+    goes without.
+
+    Raises:
+      UserError: naming the process that trains there.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with open(run_dir / LOCK, "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise UserError(f"process {file.read().strip() or 'unknown'} is training in {run_dir}: wait until it "
+                            "ends, or choose another --model_dir") from error  # fmt: skip
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                raise
+        file.truncate(0)
+        file.write(f"{os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
 
 
 def open_run(run_dir: Path, config: RunConfig) -> None:

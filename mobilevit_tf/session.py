@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import tensorflow as tf
 import tf_keras
 
 from mobilevit_tf import (
@@ -46,9 +48,16 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> di
       What metrics.json holds; on a worker that is not the chief nothing.
 
     Raises:
-      UserError: bad settings or data, a non-finite loss, a signal; the last checkpoint is then intact.
+      UserError: bad settings or data, a non-finite loss, a signal, another process that trains there; the last
+        checkpoint is then intact.
     """
     strategy = trainer.make_strategy(config.train.strategy)  # first: the collectives must exist before anything else
+    writes = trainer.place_in_cluster(strategy)[0] == 0  # of several workers one keeps the directory
+    with run_dir.locked(directory) if writes else contextlib.nullcontext():
+        return _train_and_evaluate(config, source, directory, strategy)
+
+
+def _train_and_evaluate(config: RunConfig, source: Source, directory: Path, strategy: tf.distribute.Strategy) -> dict:
     start = _starting_weights(config, source)
     run_dir.open_run(directory, config)
     spec = image_spec(config, start)
