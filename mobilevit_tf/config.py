@@ -141,13 +141,13 @@ class TrainConfig:
     batch_size: int = 32
     input_size: int = 256
     multiscale: tuple[int, ...] = ()
-    learning_rate: float = 2e-3
-    warmup_learning_rate: float = 2e-4
-    min_learning_rate: float = 2e-4
+    learning_rate: float = 1e-3
+    warmup_learning_rate: float = 1e-4
+    min_learning_rate: float = 1e-5
     warmup_steps: int | None = None
     weight_decay: float = 0.01
     decay_norm_and_bias: bool = True
-    clip_norm: float = 0.0
+    clip_norm: float = 1.0
     label_smoothing: float = 0.1
     ema_decay: float = 0.9995
     ema_warmup: bool = True

@@ -47,7 +47,7 @@ def test_weights_and_average_equal_those_of_adamw_on_single_variables(decay_norm
     made = make(decay_norm_and_bias=decay_norm_and_bias)
     variables = [tf.Variable(v.numpy(), name=v.name.split(":")[0]) for v in made.model.trainable_variables]
     averages = [v.numpy() for v in variables]
-    optimizer = tf_keras.optimizers.AdamW(1e-2, DECAY, epsilon=1e-8, jit_compile=False)
+    optimizer = tf_keras.optimizers.AdamW(1e-2, DECAY, global_clipnorm=1.0, epsilon=1e-8, jit_compile=False)
     optimizer.exclude_from_weight_decay(var_names=[] if decay_norm_and_bias else list(NORM_AND_BIAS))
     for step in range(STEPS):
         optimizer.apply_gradients([(tf.constant(made.gradients[v.name] * (step + 1)), v) for v in variables])

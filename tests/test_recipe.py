@@ -45,11 +45,11 @@ def test_imagenet_flags_hold_the_published_recipe(variant, dropout):
     assert (train["learning_rate"], train["warmup_learning_rate"], train["min_learning_rate"]) == (2e-3, 2e-4, 2e-4)
     assert train["warmup_steps"] == 3000
     assert (train["weight_decay"], train["decay_norm_and_bias"]) == (0.01, True)
-    assert train["label_smoothing"] == 0.1
+    assert (train["label_smoothing"], train["clip_norm"]) == (0.1, 0)
     assert (train["ema_decay"], train["ema_warmup"]) == (0.9995, False)
 
 
-PAPER = TrainConfig(epochs=300)
+PAPER = TrainConfig(epochs=300, learning_rate=2e-3, warmup_learning_rate=2e-4, min_learning_rate=2e-4)
 
 
 @pytest.mark.parametrize(("step", "rate"), [(0, 2e-4), (1500, 1.1e-3), (2999, 2e-3 - 6e-7), (3000, 2e-3)])
