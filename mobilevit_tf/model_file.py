@@ -75,7 +75,8 @@ def load(path: str | Path) -> ModelFile:
     """
     path = _file(path)
     if not path.is_file():
-        raise UserError(f"no model at {path}: expected a run directory of train_main.py (it holds {NAME})")
+        raise UserError(f"no model at {path}: expected a run directory of train_main.py, or one that `python -m "
+                        "mobilevit_tf.pretrained` made from published weights")  # fmt: skip
     try:
         with safe_open(path, "np") as file:
             header = file.metadata() or {}

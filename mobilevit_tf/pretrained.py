@@ -213,20 +213,19 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
         model, left_out = reheaded(model, labels)
     spec, origin = model.spec, f" ({published.origin})" if published.origin else ""
     print(f"{NAMINGS[published.publisher].title}'s MobileViT-{model.config.variant.upper()} from {source.name}{origin}")
-    print(
-        f"input: {spec.height} x {spec.width}, {spec.resize}, crop {spec.crop_fraction:.3f}, "
-        f"{spec.color_order} in [0, 1]"
-    )
+    crop = f"crop {spec.crop_fraction:.3f}"
+    print(f"input: {spec.height} x {spec.width}, {spec.resize}, {crop}, {spec.color_order} in [0, 1]")
     if left_out:
-        print(f"left out: {', '.join(left_out)}: the classifier of {len(model.labels)} classes is new and untrained, "
-              f"fine-tune it with `python train_main.py --init_from={output}`")  # fmt: skip
+        print(f"left out: {', '.join(left_out)}: the classifier of {len(model.labels)} classes is new and untrained")
     details = {
         "publisher": published.publisher, "source": source.name, "source_sha256": files.sha256(source),
         "origin": published.origin, "left_out": left_out, "version": mobilevit_tf.__version__,
     }  # fmt: skip
     config = {"model": dataclasses.asdict(model.config), "data": dataclasses.asdict(TRAINED_ON), "published": details}
     files.write_json(output / run_dir.CONFIG, config)
-    print(f"wrote {model_file.save(output, model)}")
+    recipe = f"--flagfile=configs/finetune_xxs.flags --variant={model.config.variant} --init_from={output}"
+    as_it_is = "" if left_out else f", or python quantize/export.py --run={output} --data=PHOTOS"
+    print(f"wrote {model_file.save(output, model)}\nnext: python train_main.py {recipe} --data=PHOTOS{as_it_is}")
     return model
 
 

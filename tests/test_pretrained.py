@@ -141,6 +141,7 @@ def test_the_command_converts_and_prints_the_accuracy_beside_the_published_one(t
     # goldfish shares the lowest score with 997 others, of which it is the first after tench: third place
     assert "4 photos of 3 classes: top-1 50.00%, top-5 100.00%; published top-1 on ImageNet's" in done.stdout
     assert "photos: 69.00%" in done.stdout and "bilinear, crop 0.889, RGB in [0, 1]" in done.stdout
+    assert done.stdout.count(f"--variant=xxs --init_from={run} --data=PHOTOS, or python quantize/export.py --run={run}")
     model = model_file.load(run)
     assert (model.config, model.spec.color_order, model.run_id) == (ModelConfig("xxs"), "RGB", "huggingface-xxs")
     details = json.loads((run / "config.json").read_text())["published"]
@@ -164,6 +165,10 @@ def test_labels_from_a_file_rehead_the_model(tmp_path, source, capsys):
     out = run_main(capsys, "--source", source, "--output", tmp_path / "run", "--labels", tmp_path / "labels.txt")
     assert "timm's MobileViT-TINY from weights.pth (state_dict)" in out
     assert "left out: classifier/bias, classifier/kernel: the classifier of 2 classes is new and untrained" in out
+    assert (
+        f"next: python train_main.py --flagfile=configs/finetune_xxs.flags --variant=tiny --init_from={tmp_path}" in out
+    )
+    assert "export.py" not in out  # an untrained classifier is of no use in a file
     assert model_file.load(tmp_path / "run").labels == ("daisy", "Gänseblümchen")
 
 
