@@ -1,12 +1,14 @@
 """Latency of our files against the peers' in one run: `python benchmarks/inference.py`; `--only=ours` leaves them out.
 
 One thread, batch 1, 256 x 256, random weights (the time does not depend on them). Every number is the median of five
-rounds in which the files take turns. The peers need benchmarks/requirements.txt.
+rounds in which the files take turns. The peers are converted in an environment of their own, that of `make bench`.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -16,10 +18,13 @@ from absl import app, flags
 from ai_edge_litert.interpreter import Interpreter
 from tqdm import tqdm
 
-from mobilevit_tf.errors import run_cli
+from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.files import write_json
 
+ROOT = Path(__file__).resolve().parents[1]
+
 flags.DEFINE_enum("only", None, ["ours"], "Leave the peers out: they need packages of their own.")
+flags.DEFINE_string("peers_python", str(ROOT / ".venvs/bench/bin/python"), "Python of the peers' environment.")
 flags.DEFINE_string("output_dir", None, "Keep the files and results.json here.")
 flags.DEFINE_list("variants", ["xxs", "xs", "s"], "Our variants.")
 flags.DEFINE_integer("input_size", 256, "Side of the input in pixels.")
@@ -50,6 +55,16 @@ def make_ours(folder: Path, variant: str, size: int) -> dict[str, Path]:
         made[f"ours_{variant}_{name}"] = folder / f"ours_{variant}_{name}.tflite"
         made[f"ours_{variant}_{name}"].write_bytes(exporter.export(mode))
     return made
+
+
+def make_peers(folder: Path, size: int, python: str) -> dict[str, Path]:
+    """The files of peers.py by name."""
+    command = [python, str(Path(__file__).with_name("peers.py")), str(folder), str(size)]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    if child.returncode:
+        raise UserError(f"the peers' files were not made: {(child.stderr.strip().splitlines() or ['killed'])[-1]}")
+    paths = [folder / name for name in json.loads(child.stdout.splitlines()[-1])]
+    return {path.stem: path for path in paths}
 
 
 def measure(files: dict[str, Path]) -> dict[str, dict]:
@@ -97,16 +112,19 @@ def print_table(results: dict[str, dict]) -> None:
 def _main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
+    with_peers = FLAGS.only != "ours"
+    if with_peers and not Path(FLAGS.peers_python).exists():
+        raise UserError(f"there is no {FLAGS.peers_python}: `make bench` makes the peers' environment, "
+                        "or pass --only=ours")  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(FLAGS.output_dir or scratch)
         folder.mkdir(parents=True, exist_ok=True)
         files: dict[str, Path] = {}
-        for variant in FLAGS.variants:
-            files |= make_ours(folder, variant, FLAGS.input_size)
-        if FLAGS.only != "ours":
-            import peers  # beside this script
-
-            files |= peers.make(folder, FLAGS.input_size)
+        steps = [*FLAGS.variants, *(["peers"] if with_peers else [])]
+        for name in (bar := tqdm(steps, unit="model")):
+            bar.set_description(f"making {name}")
+            made = make_peers(folder, FLAGS.input_size, FLAGS.peers_python) if name == "peers" else None
+            files |= made or make_ours(folder, name, FLAGS.input_size)
         results = measure(files)
         print_table(results)
         if FLAGS.output_dir:

@@ -1,35 +1,32 @@
-"""The peers' models as .tflite: float32, and the int8 recipe of the TensorFlow Lite guide."""
+"""The peers' models as .tflite: `python peers.py FOLDER SIZE`; float32, and int8 by the TensorFlow Lite guide's recipe.
+
+Runs in the environment of benchmarks/requirements.txt. Random weights, 1,000 classes. Prints the files' names, one line
+of JSON.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf.errors import UserError
 
-
-def make(folder: Path, size: int) -> dict[str, Path]:
-    """Files by name; random weights, 1,000 classes.
-
-    Raises:
-      UserError: where the peers' packages are not installed.
-    """
-    try:
-        models = {"hf_xxs": hugging_face(size), "kecam_xxs": kecam(size), "mobilenetv2": mobilenet(size)}
-    except ImportError as error:
-        raise UserError(f"{error.name} is not installed: `pip install -r benchmarks/requirements.txt` in an "
-                        "environment of its own, or pass --only=ours") from error  # fmt: skip
-    files = {}
-    for name, (function, shape) in models.items():
+def main(folder: Path, size: int) -> None:
+    """Makes NAME_float32.tflite and NAME_int8.tflite of every peer."""
+    made = []
+    for name, build in {"hf_xxs": hugging_face, "kecam_xxs": kecam, "mobilenetv2": mobilenet}.items():
+        function, shape = build(size)
         for kind in ("float32", "int8"):
-            files[f"{name}_{kind}"] = folder / f"{name}_{kind}.tflite"
-            files[f"{name}_{kind}"].write_bytes(_convert(function, shape, kind == "int8"))
-    return files
+            made.append(f"{name}_{kind}.tflite")
+            (folder / made[-1]).write_bytes(_convert(function, shape, kind == "int8"))
+    print(json.dumps(made))
 
 
 def hugging_face(size: int) -> tuple[Callable, tuple[int, ...]]:
@@ -70,3 +67,7 @@ def _convert(function: Callable, shape: tuple[int, ...], int8: bool) -> bytes:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.uint8
     return converter.convert()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -51,22 +51,24 @@ class EdgeZeros(tf_keras.layers.Layer):
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class Exponential(tf_keras.layers.Layer):
-    """exp(scores): softmax's numerator.
+    """exp(scores - shift): softmax's numerator, whatever the shift.
 
     Attributes:
-      stable: subtract each row's maximum first, as softmax does: two passes more over the scores, needed only where a
-        score could come near 88, beyond which float32 overflows.
+      shift: a constant where one keeps every row's largest score well within the +-88 of float32's exponential; None
+        subtracts each row's maximum, as softmax does: a pass more, by an operator that older runtimes do slowly.
     """
 
-    def __init__(self, stable: bool = True, **kwargs):
+    def __init__(self, shift: float | None = None, **kwargs):
         super().__init__(**kwargs)
-        self.stable = stable
+        self.shift = shift
 
     def call(self, inputs):
-        return tf.exp(inputs - tf.reduce_max(inputs, -1, keepdims=True) if self.stable else inputs)
+        if self.shift is None:
+            return tf.exp(inputs - tf.reduce_max(inputs, -1, keepdims=True))
+        return tf.exp(inputs - self.shift if self.shift else inputs)
 
     def get_config(self):
-        return super().get_config() | {"stable": self.stable}
+        return super().get_config() | {"shift": self.shift}
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")

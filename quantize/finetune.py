@@ -38,7 +38,7 @@ def finetune(
     batches = list(_batches(len(images), config))
     if not batches:
         return
-    targets = [_scores(teacher, images, spec, flip) for flip in ((False, True) if config.flip else (False,))]
+    targets = [scores(teacher, images, spec, flip) for flip in ((False, True) if config.flip else (False,))]
     variables = model.trainable_variables
     average = [tf.Variable(variable, trainable=False) for variable in variables]
     step = _step(model, variables, average, spec, config, len(batches))
@@ -80,15 +80,15 @@ def _step(
     return step
 
 
-def _scores(teacher: tf_keras.Model, images: np.ndarray, spec: ImageSpec, flip: bool) -> np.ndarray:
-    """float32 [n, N]: the teacher's answers, once for all epochs."""
+def scores(model: tf_keras.Model, images: np.ndarray, spec: ImageSpec, flip: bool = False) -> np.ndarray:
+    """float32 [n, N]: the answers of a model that gives logits for uint8 images [n, height, width, 3], or mirrored."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, *spec.size, 3), tf.float32)])
-    def scores(batch):
-        return tf.nn.softmax(teacher(tf.reverse(batch, (2,)) if flip else batch, training=False))
+    def answer(batch):
+        return tf.nn.softmax(model(tf.reverse(batch, (2,)) if flip else batch, training=False))
 
-    starts = tqdm(range(0, len(images), 64), desc="mirrored scores" if flip else "scores to match", unit="batch")
-    return np.concatenate([scores(spec.normalize(images[start : start + 64])).numpy() for start in starts])
+    starts = tqdm(range(0, len(images), 64), desc="mirrored scores" if flip else "scores", unit="batch")
+    return np.concatenate([answer(spec.normalize(images[start : start + 64])).numpy() for start in starts])
 
 
 def _batches(count: int, config: FineTuneConfig) -> Iterator[np.ndarray]:

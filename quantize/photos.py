@@ -16,6 +16,16 @@ from mobilevit_tf.source import Source
 from quantize.settings import CalibrationConfig
 
 
+def hold_out(size: int, tuning_images: int) -> tuple[np.ndarray, np.ndarray]:
+    """(indices for fine-tuning and calibration, indices held out from both), of a training split of `size` photos.
+
+    Every fourth photo of as many as fine-tuning would look at is held out: the scores are calibrated on them.
+    """
+    pool = np.arange(size)
+    held_out = pool[3 : 4 * tuning_images // 3 : 4]
+    return np.setdiff1d(pool, held_out), held_out
+
+
 def choose(labels: np.ndarray, config: CalibrationConfig) -> np.ndarray:
     """Indices of the calibration photos, sorted.
 

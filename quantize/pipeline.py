@@ -20,7 +20,7 @@ from quantize.fold import fold, fold_normalization
 from quantize.settings import MODES, CalibrationConfig, FineTuneConfig
 
 NO_FLIP = ("digits",)  # data whose mirror image is something else
-HIGHEST_SCORE = 40.0  # calibrated; exp overflows at 88, and unseen photos may go beyond the calibration's
+FARTHEST = 60.0  # of a calibrated row maximum from 0; exp leaves float32 at 88, and unseen photos may go farther
 _DEPARTURE_PHOTOS = 16
 _EXPONENTIAL = "_attention_exponential"
 
@@ -30,12 +30,20 @@ def modes(variant: str) -> tuple[str, ...]:
     return ("int8_ptq", "float16", "dynamic", "float32") if variant in BASELINES else MODES
 
 
+def shift(low: float, high: float) -> float | None:
+    """What to subtract from the scores of a layer whose row maxima are in [low, high]; None: the row maximum itself."""
+    if low >= -FARTHEST and high <= FARTHEST:
+        return 0.0
+    return (low + high) / 2 if high - low <= 2 * FARTHEST else None
+
+
 class Exporter:
     """Makes .tflite files of one trained model; calibration and the float graph are shared by all modes.
 
     Attributes:
       model: the trained model.
       source: its photos.
+      usable, held_out: indices of its training photos: those for calibration and fine-tuning, and those for neither.
       float_model: the folded graph with its weights, any batch size.
       quantized_model: the fake-quantised one of the last int8 export, any batch size.
     """
@@ -46,9 +54,10 @@ class Exporter:
         self.tune = dataclasses.replace(tune, flip=tune.flip and source.name not in NO_FLIP)
         self.temperature, self.unsure_below = 1.0, 0.0
         self.quantized_model: tf_keras.Model | None = None
-        chosen = photos.choose(source.labels("train"), calibrate)
+        self.usable, self.held_out = photos.hold_out(source.size("train"), tune.images)
+        chosen = self.usable[photos.choose(source.labels("train")[self.usable], calibrate)]
         self.calibration_images = photos.load(source, "train", chosen, model.spec.plain())
-        self.spec, self._ranges, self._bounded = model.spec.plain(), {}, set()
+        self.spec, self._ranges = model.spec.plain(), {}
         self.is_baseline = model.config.variant in BASELINES
         if self.is_baseline:
             self._weights, self._fill = dict(model.weights), None
@@ -58,8 +67,16 @@ class Exporter:
         self._fill = fold_normalization(self._weights, model.spec)
         self.float_model = self._build(None)
         self._ranges = calibration.ranges(self.float_model, self.calibration_images, self.spec)
-        self._bounded = {name for name, (_, high) in self._ranges.items() if high < HIGHEST_SCORE}
         self._set_exponentials(self.float_model)
+
+    def held_out_answers(self) -> tuple[np.ndarray, np.ndarray]:
+        """(scores [n, N], classes [n]): the float model's answers for the held-out training photos."""
+        index = np.array([self.model.labels.index(name) for name in self.source.class_names])
+        y_true = index[self.source.labels("train")[self.held_out]]
+        if not len(y_true):
+            return np.empty((0, len(self.model.labels))), y_true
+        images = photos.load(self.source, "train", self.held_out, self.spec)
+        return finetune.scores(self.float_model, images, self.spec), y_true
 
     def set_temperature(self, temperature: float, unsure_below: float) -> None:
         """Divides the logits by `temperature`, once: in the classifier's weights."""
@@ -90,8 +107,7 @@ class Exporter:
         frozen = self.tune.frozen_ranges
         self.quantized_model = qat.apply(self.float_model, self._ranges, frozen=frozen)
         if epochs:
-            count = min(self.tune.images, self.source.size("train"))
-            images = photos.load(self.source, "train", np.arange(count), self.spec)
+            images = photos.load(self.source, "train", self.usable[: self.tune.images], self.spec)
             tune = dataclasses.replace(self.tune, epochs=epochs)
             finetune.finetune(self.quantized_model, self.float_model, images, self.spec, tune)
         fixed = qat.apply(self._build(1), self._ranges, frozen=frozen)
@@ -116,10 +132,11 @@ class Exporter:
         return model
 
     def _set_exponentials(self, model: tf_keras.Model) -> None:
-        """Layers whose calibrated scores are small need no row maximum before their exponential."""
+        """Where the calibrated row maxima lie close together, a constant replaces them, or nothing near 0."""
         for layer in model.layers:
             if isinstance(layer, folded_layers.Exponential):
-                layer.stable = layer.name.replace(_EXPONENTIAL, qat.SCORES) not in self._bounded
+                low, high = self._ranges.get(layer.name.replace(_EXPONENTIAL, qat.SCORES), (-np.inf, np.inf))
+                layer.shift = shift(low, high)
 
     def _info(self, mode: str) -> ModelInfo:
         variant = self.model.config.variant

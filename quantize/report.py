@@ -35,9 +35,18 @@ def _accuracy(report: dict) -> str:
         ("agreement with the baseline", f"{report['agreement']:.2%}; stretched {report['stretch_agreement']:.2%}"),
         ("mean score distance", f"{report['score_distance']:.4f}"),
         ("expected calibration error", f"{report['calibration_error']:.4f}"),
+        *_calibration(report),
         ("unsure below", f"{report['unsure_below']:.3f}"),
     ]  # fmt: skip
     return _table((), rows)
+
+
+def _calibration(report: dict) -> list[tuple[str, str]]:
+    if "temperature_photos" not in report:
+        return []
+    before, after = (report[f"calibration_error_{when}"] for when in ("before", "after"))
+    fitted = f"{report['temperature']:.3f}, fitted on {report['temperature_photos']}"
+    return [("temperature", fitted), ("float model's calibration error", f"{before:.4f} before, {after:.4f} after it")]
 
 
 def _speed(report: dict) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluate import Evaluation
-from quantize import photos, scores
+from quantize import calibration, photos, pipeline, scores
 from quantize.settings import CalibrationConfig, FineTuneConfig
 
 LABELS = np.array([0] * 90 + [1] * 8 + [2] * 2)
@@ -85,3 +85,48 @@ def test_changes_name_the_photos_whose_answer_changed_largest_first():
     assert [row["photo"] for row in result["changed"]] == ["c", "b"]
     assert result["classes"][0] == {"class": "x", "baseline": 1.0, "candidate": 0.5}
     assert scores.agreement(before, after) == pytest.approx(1 / 3)
+
+
+def answers(accuracy: float, sureness: float, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """(scores, classes) of a model of two classes that always is as sure, and right as often as said."""
+    y_true = np.arange(count) % 2
+    right = np.arange(count) < accuracy * count
+    return np.where(right[:, None] == (y_true == np.arange(2)[:, None]).T, sureness, 1 - sureness), y_true
+
+
+def test_temperature_is_fitted_on_training_photos_and_measured_on_all_validation_photos():
+    fit = scores.fit(*answers(0.82, 0.95), *answers(0.80, 0.95))
+    assert fit.photos == "400 of train" and fit.temperature > 1
+    assert fit.error_before == pytest.approx(0.15) and fit.error_after == pytest.approx(0.02, abs=0.002)
+
+
+def test_training_photos_known_by_heart_are_not_fitted_on():
+    fit = scores.fit(*answers(0.99, 0.95), *answers(0.80, 0.95))
+    assert fit.photos == "200 of val" and fit.error_after < 0.5 * fit.error_before
+
+
+def test_too_few_photos_give_no_temperature():
+    assert scores.fit(*answers(1, 0.9, 4), *answers(1, 0.9, 2)) is None
+
+
+def test_every_fourth_training_photo_is_held_out_of_what_fine_tuning_looks_at():
+    usable, held_out = photos.hold_out(20, tuning_images=9)
+    assert held_out.tolist() == [3, 7, 11]
+    assert usable.tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19]
+    assert photos.hold_out(3, tuning_images=9)[1].tolist() == []
+
+
+def test_a_range_leaves_out_the_most_extreme_values():
+    counts = np.full(100, 1000)
+    assert calibration.within(counts, -1, 1) == (-1, 1)
+    counts[0] = counts[-1] = 1
+    counts[1] = 2
+    assert calibration.within(counts, -1, 1) == pytest.approx((-0.96, 0.98))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(-5, 40, 0.0), (-60, 60, 0.0), (-11, 87, 38.0), (70, 90, 80.0), (-71, 112, None), (-np.inf, np.inf, None)],
+)
+def test_scores_far_from_0_are_shifted_by_a_constant_where_one_is_enough(low, high, expected):
+    assert pipeline.shift(low, high) == expected

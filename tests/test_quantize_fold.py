@@ -87,12 +87,12 @@ def test_edge_zeros_pad_what_a_strided_convolution_reads(size):
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("spread", "stable"), [(3, True), (3, False), (100, True)])
-def test_weighted_mean_of_exponentials_is_attention_with_softmax(spread, stable):
+@pytest.mark.parametrize(("spread", "offset", "shift"), [(3, 0, None), (3, 0, 0.0), (100, 0, None), (10, 100, 100.0)])
+def test_weighted_mean_of_exponentials_is_attention_with_softmax(spread, offset, shift):
     generator = np.random.default_rng(0)
-    scores = generator.normal(0, spread, (2, 4, 6, 6)).astype(np.float32)
+    scores = generator.normal(offset, spread, (2, 4, 6, 6)).astype(np.float32)
     values = generator.normal(0, 1, (2, 4, 5, 6)).astype(np.float32)
     expected = tf.matmul(tf.nn.softmax(scores), values, transpose_b=True).numpy()
-    got = folded_layers.WeightedMean()([folded_layers.Exponential(stable)(scores), values]).numpy()
+    got = folded_layers.WeightedMean()([folded_layers.Exponential(shift)(scores), values]).numpy()
     assert got.shape == (2, 4, 6, 5)
     np.testing.assert_allclose(got, expected, atol=1e-5)
