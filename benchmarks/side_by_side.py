@@ -56,7 +56,7 @@ def training(_folder: Path) -> str:
 
 def inference(folder: Path) -> str:
     """inference.py's table; with a counter the ARM64 instructions of its files below it."""
-    printed = _output("inference.py", f"--output_dir={folder}")
+    printed = _output("inference.py", f"--output_dir={folder}", f"--peers_python={FLAGS.peers_python}")
     text = f"### Inference, random weights\n\n```\n{printed}\n```"
     counts = count_instructions(FLAGS.arm64_counter, sorted(folder.glob("*.tflite")))
     rows = [f"| {name.removesuffix('.tflite')} | {count} |" for name, count in counts.items()]

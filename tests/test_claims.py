@@ -75,7 +75,7 @@ def test_command_trains_every_run_once_and_writes_the_table(tmp_path):
 
     other = run(*command, "--learning_rate=1e-2")
     assert other.returncode == 1
-    assert "train.learning_rate (was 0.002, now 0.01)" in other.stdout
+    assert "train.learning_rate (was 0.001, now 0.01)" in other.stdout
     assert "xxs_basic_seed0 did not finish" in other.stdout
 
 
