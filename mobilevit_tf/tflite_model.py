@@ -196,7 +196,10 @@ def _probe_child() -> None:
     black = np.zeros((*model.spec.size, 3), np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, black.shape, np.uint8)
     for image in (black, noise):
-        scores = model.scores(image)
+        try:
+            scores = model.scores(image)
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"{model.path} does not run: it is damaged, export it again") from error
         if not (np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1.001):
             raise UserError(f"{model.path} gives numbers that are no scores: it is damaged, export it again")
 
