@@ -81,7 +81,8 @@ def kecam_modules(variant: str) -> dict[str, list[str]]:
         vit = f"layer{layer}_vit"
         first, last = f"stack{layer}_block2_", f"stack{layer}_block{stage.depth + 1}_"
         names[f"stack{layer}_block1_"] = f"layer{layer}_mv2"
-        names |= {f"{first}pre_1_": f"{vit}_local", f"{first}pre_2_": f"{vit}_projection"}
+        names[f"{first}pre_1_"] = f"{vit}_local"
+        modules[f"{first}pre_2_conv"] = [f"{vit}_projection_conv"]
         names |= {f"{last}post_1_": f"{vit}_output", f"{last}post_2_": f"{vit}_fusion"}
         modules[f"{last}post_ln"] = [f"{vit}_norm"]
         for index in range(stage.depth):
