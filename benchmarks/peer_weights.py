@@ -56,7 +56,10 @@ def _torch_name(name: str) -> str:
 
 
 def kecam(model: ModelFile) -> tuple[Logits, tuple[int, ...]]:
-    """keras_cv_attention_models' MobileViT with our weights; images [B, H, W, 3] -> logits [B, N]."""
+    """keras_cv_attention_models' MobileViT with our weights; images [B, H, W, 3] -> logits [B, N].
+
+    As it is built: its own `model_surgery.prepare_for_tflite` changes the logits of this model.
+    """
     from keras_cv_attention_models import mobilevit as kecam_mobilevit
 
     shape = (1, *model.spec.size, 3)

@@ -30,9 +30,11 @@ CALIBRATION_PHOTOS, PROBE_PHOTOS = 200, 32
 PEERS = {"hf": "HF transformers", "kecam": "kecam"}
 OURS = {
     "float32": "float32",
-    "int8": "int8, fine-tuned (default)",
+    "int8": "int8, fine-tuned (the default)",
     "int8_ptq": "int8_ptq",
     "int8_strict": "int8_strict",
+    "dynamic": "dynamic",
+    "float16": "float16",
 }
 USUAL = "full int8, the TensorFlow Lite guide's recipe"
 
@@ -73,7 +75,7 @@ def make_files(run: Path, mobilenet_run: Path | None, data_dir: str | None, fold
         ):
             raise UserError(f"{mobilenet_run} was trained on other photos than {run}: expected the same splits")
         title = model_file.load(mobilenet_run).config.variant
-        files += _export(mobilenet_run, data_dir, folder, title, {"float32": "float32", "int8_ptq": USUAL})
+        files += _export(mobilenet_run, data_dir, folder, title, {"float32": "float32", "int8_ptq": "int8_ptq"})
     return files
 
 
