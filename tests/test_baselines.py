@@ -9,9 +9,13 @@ import tensorflow as tf
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
 
-from mobilevit_tf import baselines, dropout, models, variants, vit, weights
-from mobilevit_tf.config import ModelConfig
+from mobilevit_tf import baselines, dropout, input_pipeline, models, variants, vit, weights
+from mobilevit_tf.config import AugmentConfig, ModelConfig, TrainConfig
+from mobilevit_tf.digits import DigitsSource
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.image_spec import ImageSpec
+from mobilevit_tf.multiscale import plan_epoch
+from mobilevit_tf.trainer import Trainer, make_strategy
 from quantize import convert
 
 # Total parameters as tf_keras' documentation has them (EfficientNet-B0 without the 7 statistics of the application's
@@ -75,6 +79,21 @@ def test_baseline_has_the_documented_parameters_and_exports_to_float32_tflite(na
     interpreter.invoke()
     scores = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     np.testing.assert_allclose(scores, tf.nn.softmax(model(_images(64, 64))), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_loss_of_a_baseline_falls_over_50_steps_on_digits(name):
+    size = 64 if name.startswith("mobilenet_v2") else 32  # its BatchNorms need more than one pixel at the end
+    config = TrainConfig(batch_size=16, input_size=size, ema_decay=0.0, strategy="one_device")
+    strategy, source = make_strategy(config.strategy), DigitsSource(0.2)
+    trainer = Trainer(lambda: baselines.build(name, 10, size, size), config, ImageSpec(size, size), None, strategy)
+    plan = plan_epoch(source.size("train"), batch_size=16, replicas=1, base_size=size, sizes=(), seed=0, epoch=0)[:50]
+    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), (0, 1), AugmentConfig("none"), config.seed, 0, 0)
+    data = strategy.distribute_datasets_from_function(lambda context: input_pipeline.training_dataset(*arguments))
+    iterator = iter(data)
+    losses = [float(trainer.train_step(iterator, 1e-3, step.images, number)) for number, step in enumerate(plan)]
+    assert len(losses) == 50
+    assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:10])
 
 
 def test_any_size_graph_gives_the_numbers_of_the_fixed_size_graph():
