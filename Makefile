@@ -24,9 +24,9 @@ test-android: install
 	if [ -n "$$missing" ]; then echo "not run: the Android tests (missing:$$missing)"; \
 	else mvn -f android_demo/pom.xml -B -ntp test; fi
 
-# The page in a real browser; needs Chromium on the machine (CHROMIUM=/path for another than /usr/bin/chromium).
+# The preview and the training report in a real browser; needs Chromium on the machine (CHROMIUM=/path for another than /usr/bin/chromium).
 test-browser: install .venvs/browser/.ready
-	PROJECT_PYTHON=$(CURDIR)/$(PY) .venvs/browser/bin/python -m pytest -q tests/browser/browser_checks.py
+	PROJECT_PYTHON=$(CURDIR)/$(PY) .venvs/browser/bin/python -m pytest -q tests/browser/browser_checks.py tests/browser/report_checks.py
 
 # What MediaPipe Tasks answers for the shipped file; in an environment of its own, since it needs another absl.
 mediapipe-check: install .venvs/mediapipe/.ready

@@ -1,0 +1,85 @@
+"""A training run's report.html in a real browser without a network. Run by `make test-browser`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import TINY_RUN
+from pages import SLOW_MS, chromium
+from playwright.sync_api import Browser, Page
+from preview_server import ROOT
+
+CURVES = """() => [...document.querySelectorAll('.plots figure')].map(figure => ({
+  title: figure.querySelector('h3').innerText,
+  lines: [...figure.querySelectorAll('svg path')].filter(path => {
+    const style = getComputedStyle(path), box = path.getBoundingClientRect();
+    return ['rgb(59, 130, 246)', 'rgb(249, 115, 22)'].includes(style.stroke) && style.fill === 'none' && box.width > 50;
+  }).length,
+}))"""
+PICTURES = "() => [...document.images].map(image => [image.complete, image.naturalWidth, image.clientWidth])"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    """Of a real run, moved away from its directory: the page must need nothing beside it."""
+    folder = tmp_path_factory.mktemp("run")
+    command = [os.environ["PROJECT_PYTHON"], "train_main.py", *TINY_RUN, "--learning_rate=2e-3"]
+    done = subprocess.run([*command, f"--model_dir={folder / 'run'}"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return (folder / "run" / "report.html").rename(folder / "alone.html")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def open_offline(browser: Browser, report: Path, width: int = 1180, scheme: str = "light") -> tuple[Page, list, list]:
+    """(the page, everything that it asked for, everything that the browser complained about)."""
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
+    page, asked, complaints = context.new_page(), [], []
+    page.set_default_timeout(SLOW_MS)
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(report.as_uri())
+    return page, asked, complaints
+
+
+def test_the_report_is_whole_without_a_network_and_without_the_run_beside_it(browser, report):
+    page, asked, complaints = open_offline(browser, report)
+    assert page.evaluate(CURVES) == [
+        {"title": "Loss", "lines": 2},
+        {"title": "Validation accuracy (top-1)", "lines": 1},
+        {"title": "Learning rate", "lines": 1},
+    ]
+    pictures = page.evaluate(PICTURES)
+    assert len(pictures) == 24  # the surest mistakes of a run that has hardly begun
+    assert all(complete and natural > 0 and shown > 50 for complete, natural, shown in pictures)
+    assert page.locator(".matrix svg image").bounding_box()["width"] > 100
+    assert len(page.locator("section:has(h2:text-is('Classes')) tbody tr").all()) == 10
+    assert "train_main.py --data=digits" in page.inner_text("pre")
+    page.click("summary")
+    assert page.locator("details tbody tr").first.is_visible()
+    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    assert complaints == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_fits_a_phone_and_its_text_stands_out_in_both_themes(browser, report, scheme):
+    page, _, complaints = open_offline(browser, report, width=360, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    ink, paper = page.evaluate(
+        "() => [document.querySelector('.plots svg text'), document.body].map((element, index) =>"
+        " getComputedStyle(element)[index ? 'backgroundColor' : 'fill'].match(/[0-9]+/g).map(Number))"
+    )
+    dark, light = sorted((sum(ink), sum(paper)))
+    assert light - dark > 450 and (sum(paper) < sum(ink)) == (scheme == "dark")
+    assert complaints == []
+    page.context.close()
