@@ -7,6 +7,7 @@ and what int8 does to the same trained weights under the usual recipe and under 
 from __future__ import annotations
 
 import datetime
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from mobilevit_tf import run_facts
 from mobilevit_tf.errors import UserError, run_cli
 
 ROOT = Path(__file__).resolve().parents[1]
+# NumPy's other threads wait by spinning: on a busy machine that is millions of counted instructions.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 flags.DEFINE_list("only", ["training", "inference", "accuracy"], "Parts to run.")
 flags.DEFINE_string("run", "runs/flowers_xxs", "Run directory of the MobileViT whose weights the peers take.")
@@ -40,8 +43,9 @@ FLAGS = flags.FLAGS
 def count_instructions(counter: str | None, files: Iterable[Path]) -> dict[str, int]:
     """Millions of ARM64 instructions an inference by file name, one file at a time; {} without a counter."""
     counts = {}
+    environment = {**os.environ, **_ONE_THREAD}
     for path in tqdm(list(files) if counter else [], "ARM64 instructions", unit="file"):
-        answer = subprocess.run([counter, str(path)], capture_output=True, text=True, check=False)
+        answer = subprocess.run([counter, str(path)], capture_output=True, text=True, check=False, env=environment)
         words = answer.stdout.split()
         if answer.returncode or len(words) != 3 or not words[2].isdecimal():
             raise UserError(f"{counter} {path} printed {answer.stdout.strip()!r}, expected NAME Minsn/inference NUMBER")
