@@ -143,6 +143,7 @@ class Run:
         """
         for variable in self.trainer.optimizer.variables:
             variable.assign(tf.zeros_like(variable))
+        self.traced = False  # the next step is another graph
 
     def _training_data(self, plan: list[Step]):
         host_plan = input_pipeline.HostPlan(plan, self.host, self.hosts)
