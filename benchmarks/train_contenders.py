@@ -80,7 +80,7 @@ def ours(size: int, batch: int, steps: int, ema_decay: float = 0.0) -> dict:
         strategy = trainer.make_strategy("mirrored")
         config = TrainConfig(
             input_size=size, batch_size=batch, weight_decay=WEIGHT_DECAY, label_smoothing=LABEL_SMOOTHING,
-            ema_decay=ema_decay,
+            ema_decay=ema_decay, clip_norm=0.0,
         )  # fmt: skip
         model = ModelConfig("xxs", CLASSES)
         made = trainer.Trainer(

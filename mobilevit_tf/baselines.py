@@ -17,6 +17,7 @@ from tf_keras import layers as keras_layers
 from mobilevit_tf import vit
 from mobilevit_tf.dropout import StatelessDropout, StatelessDropPath
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.layers import BATCH_NORM_MOMENTUM
 
 MIN_SIZE = 32  # pixels: the total stride of all of them
 
@@ -117,4 +118,8 @@ def build(
     if dropout:
         x = StatelessDropout(dropout, name="classifier_dropout")(x)
     logits = keras_layers.Dense(num_classes, dtype="float32", name="classifier")(x)
-    return tf_keras.Model(image, logits, name=name)
+    model = tf_keras.Model(image, logits, name=name)
+    for layer in model.layers:
+        if isinstance(layer, keras_layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM  # tf_keras' 0.999 needs more steps than a small data set has
+    return model

@@ -170,3 +170,11 @@ def test_unknown_name_and_too_small_input_are_refused_in_one_sentence():
 def test_the_flag_knows_every_baseline():
     assert set(variants.BASELINES) == set(baselines.BASELINES)
     assert ModelConfig("mobilenet_v3", 5).rates == (0.0, 0.2)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3", "resnet50", "efficientnet_b0"])
+def test_batch_norm_keeps_pace_with_a_small_data_set(name):
+    norms = [
+        layer for layer in baselines.build(name, 5).layers if isinstance(layer, tf_keras.layers.BatchNormalization)
+    ]
+    assert norms and {layer.momentum for layer in norms} == {0.9}

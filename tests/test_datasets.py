@@ -7,6 +7,7 @@ import itertools
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,9 +26,13 @@ def digits() -> Source:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    root = folder_of_classes(tmp_path_factory.mktemp("folder"), {"10": 5, "2": 10, "Ä b": 5})
-    return datasets.open_source(DataConfig(str(root)), progress=False)
+def folder_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder_of_classes(tmp_path_factory.mktemp("folder"), {"10": 5, "2": 10, "Ä b": 5})
+
+
+@pytest.fixture(scope="module")
+def folder(folder_path: Path) -> Source:
+    return datasets.open_source(DataConfig(str(folder_path)), progress=False)
 
 
 def read_ids(source: Source, split: str = "train", **options: object) -> list[str]:
@@ -58,12 +63,12 @@ def test_a_folder_is_split_by_class_in_natural_order(folder):
     assert np.bincount(folder.labels("val")).tolist() == [2, 1, 1]
 
 
-def test_a_folders_split_follows_seed_and_fraction_alone(folder, tmp_path):
-    again = datasets.open_source(DataConfig(folder.name), progress=False)
+def test_a_folders_split_follows_seed_and_fraction_alone(folder, folder_path):
+    again = datasets.open_source(DataConfig(str(folder_path)), progress=False)
     assert list(again.examples("val")) == list(folder.examples("val"))
-    other = datasets.open_source(DataConfig(folder.name, seed=1), progress=False)
+    other = datasets.open_source(DataConfig(str(folder_path), seed=1), progress=False)
     assert {example.id for example in other.examples("val")} != {example.id for example in folder.examples("val")}
-    half = datasets.open_source(DataConfig(folder.name, val_fraction=0.5), progress=False)
+    half = datasets.open_source(DataConfig(str(folder_path), val_fraction=0.5), progress=False)
     assert np.bincount(half.labels("val")).tolist() == [5, 2, 2]
 
 
