@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,34 @@ PROJECT_PYTHON = os.environ.get(
 )  # the browser's tests run in an environment without it
 
 
+def succeed(*command: str) -> str:
+    """What a Python script of the project prints; it must end well."""
+    made = subprocess.run([PROJECT_PYTHON, *command], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` fills once for all the processes that pytest-xdist runs the tests in."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder = root / name
+    with open(root / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when the file is closed
+        if not folder.exists():
+            folder.mkdir()
+            make(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the .tflite files of `tflite_fixture.py`."""
-    folder = tmp_path_factory.mktemp("tiny_tflite")
-    command = [PROJECT_PYTHON, str(ROOT / "tests" / "tflite_fixture.py"), str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert made.returncode == 0, made.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        succeed(str(ROOT / "tests" / "tflite_fixture.py"), str(folder))
+
+    return made_once(tmp_path_factory, "tiny_tflite", make)
 
 
 @pytest.fixture(scope="session")
@@ -38,23 +59,22 @@ def preview(tiny_tflite: Path) -> Iterator[PreviewServer]:
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory: a tiny model that knows the digits."""
-    folder = tmp_path_factory.mktemp("run") / "tiny_digits"
-    command = [PROJECT_PYTHON, str(ROOT / "tests" / "quantize_fixture.py"), str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert made.returncode == 0, made.stderr
-    return folder
+
+    def make(folder: Path) -> None:
+        succeed(str(ROOT / "tests" / "quantize_fixture.py"), str(folder / "tiny_digits"))
+
+    return made_once(tmp_path_factory, "run", make) / "tiny_digits"
 
 
 @pytest.fixture(scope="session")
 def exported(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with model_MODE.tflite and its reports in every mode, and stdout.txt, made by the real command."""
-    folder = tmp_path_factory.mktemp("exported")
-    command = [PROJECT_PYTHON, "quantize/export.py", f"--run={trained_run}", f"--output={folder / 'model.tflite'}"]
-    command += ["--mode=all", "--epochs=1", "--calibration_images=64"]
-    made = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert made.returncode == 0, made.stderr
-    (folder / "stdout.txt").write_text(made.stdout)
-    return folder
+
+    def make(folder: Path) -> None:
+        flags = [f"--run={trained_run}", f"--output={folder / 'model.tflite'}", "--epochs=1", "--calibration_images=64"]
+        (folder / "stdout.txt").write_text(succeed("quantize/export.py", *flags, "--mode=all"))
+
+    return made_once(tmp_path_factory, "exported", make)
 
 
 @pytest.fixture(scope="session")
