@@ -1,8 +1,8 @@
 """The paper's claims at small scale: `python benchmarks/claims.py --data_dir=DIR_WITH_PREPARED_TFDS`.
 
 Every row of a table is a run of train_main.py a seed, in OUTPUT_DIR/RUN_seedN, with configs/claims_flowers.flags and
-the flags of claims_table.RUNS. A stopped command goes on where it was, a finished run is not run again. Arguments after `--` go to
-every run: `python benchmarks/claims.py --only=size -- --data=PHOTOS --input_size=192`.
+the flags of claims_table.RUNS. A stopped command goes on where it was, a finished run is not run again. Arguments
+after `--` go to every run: `python benchmarks/claims.py --only=size -- --data=PHOTOS --input_size=192`.
 """
 
 from __future__ import annotations
