@@ -71,7 +71,7 @@ def test_a_thousand_mutated_files_give_a_sentence_or_a_result_or_end_in_the_chil
         outcomes["result" if answer["status"] == 0 else "sentence"] += 1
         path.unlink()
     print(dict(outcomes))
-    assert outcomes["result"] > 100 and outcomes["sentence"] > 100
+    assert outcomes["result"] > 20 and outcomes["sentence"] > 100
     for path in crashing[:3]:
         with pytest.raises(UserError, match=r"crashes the runtime|did not answer|it is damaged"):
             probe(path)
