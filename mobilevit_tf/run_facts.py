@@ -19,7 +19,7 @@ _PACKAGES = ("tensorflow", "tf-keras", "numpy", "pillow", "scikit-learn")
 def collect() -> dict[str, object]:
     """All of the facts below by name, ready for JSON."""
     return {
-        "command": shlex.join(sys.orig_argv),
+        "command": shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]),  # no path of this machine
         "git_commit": git_commit(),
         "versions": versions(),
         "hardware": hardware(),
