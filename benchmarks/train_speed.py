@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from absl import app, flags
 from tqdm import tqdm
 
+from mobilevit_tf import run_facts
 from mobilevit_tf.errors import UserError, run_cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,15 +79,6 @@ def table(results: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def processor() -> str:
-    """The processor's name, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def _main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
@@ -106,7 +97,8 @@ def _main(argv: list[str]) -> None:
     print(table({name: medians(measured) for name, measured in rows.items()}))
     print(
         f"\nMobileViT-XXS, {FLAGS.size} px, batch {FLAGS.batch_size}, {FLAGS.rounds} processes of {FLAGS.steps} steps "
-        f"each; {datetime.date.today()}, {processor()}, {FLAGS.cores} cores; load {min(loads):.1f} to {max(loads):.1f}"
+        f"each; {datetime.date.today()}, {run_facts.processor()}, {FLAGS.cores} cores; "
+        f"load {min(loads):.1f} to {max(loads):.1f}"
     )
 
 

@@ -49,11 +49,12 @@ def hardware() -> str:
     """Processor, cores that this process may use, memory, and the GPUs where TensorFlow is loaded."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    parts = [_processor(), f"{cores} cores", f"{memory:.0f} GiB memory", *_gpus()]
+    parts = [processor(), f"{cores} cores", f"{memory:.0f} GiB memory", *_gpus()]
     return ", ".join(parts)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, where the system tells; otherwise its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -15,6 +15,9 @@ TINY_RUN = (
     "--learning_rate=1e-2", "--ema_decay=0.9",
 )  # fmt: skip
 
+# Settings for training on a handful of photos.
+SMALL = ("--variant=tiny", "--input_size=32", "--batch_size=8", "--noflip", "--learning_rate=1e-2")
+
 
 def environment(**extra: str) -> dict[str, str]:
     """This process's environment without a terminal's settings, with `extra`."""

@@ -4,11 +4,10 @@ import json
 import shutil
 
 import pytest
-from commands import ROOT, run
+from commands import ROOT, SMALL, run
 from messy_folder import messy_folder
 from photo_files import folder_of_classes
 
-SMALL = ("--variant=tiny", "--input_size=32", "--batch_size=8", "--noflip", "--learning_rate=1e-2")
 # Another way than the default at every turn that the paper's ablations take, and the precision that GPUs like.
 OTHER_WAY = (
     "--class_weights", "--mixed_precision=bfloat16", "--ema_decay=0", "--label_smoothing=0", "--weight_decay=0.1",

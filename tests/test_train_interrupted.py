@@ -3,11 +3,10 @@
 import signal
 import time
 
-from commands import TINY_RUN, run, start, train
+from commands import SMALL, TINY_RUN, run, start, train
 from photo_files import folder_of_classes
 from safetensors.numpy import load_file
 
-SMALL = ("--variant=tiny", "--input_size=32", "--batch_size=8", "--noflip", "--learning_rate=1e-2")
 FULL_DISK = """
 import errno, os, runpy, sys
 sync, calls = os.fsync, []
