@@ -98,15 +98,14 @@ def section(experiment: Experiment, results: dict[str, list[dict]]) -> str:
     lines = [
         f"### {experiment.title}",
         "",
-        "| run | parameters | top-1 (mean) | least to most | seeds | minutes of training |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| run | parameters | top-1 (mean) | least to most | seeds |",
+        "|---|---:|---:|---:|---:|",
     ]
     for name in experiment.runs:
         top1 = [row["final_top1"] for row in results[name]]
-        minutes = statistics.mean(row["train_seconds"] for row in results[name]) / 60
         lines.append(
             f"| `{' '.join(RUNS[name])}` | {results[name][0]['parameters']:,} | {statistics.mean(top1):.1%} | "
-            f"{min(top1):.1%} to {max(top1):.1%} | {len(top1)} | {minutes:.0f} |"
+            f"{min(top1):.1%} to {max(top1):.1%} | {len(top1)} |"
         )
     return "\n".join([*lines, "", *(verdict(claim, results) for claim in experiment.claims)])
 

@@ -53,6 +53,7 @@ def finetune(
             bar.update()
     for mean, variable in zip(average, variables, strict=True):
         variable.assign(mean)
+    qat.share_ranges(model)
     qat.set_weight_ranges(model)
 
 

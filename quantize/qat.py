@@ -167,8 +167,8 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
         quantized = quantize.quantize_apply(annotated, _Scheme())
     for wrapper in _wrappers(quantized):
         low, high = _range_with_zero(*ranges[wrapper.layer.name])
-        wrapper._output_quantizer_vars["min_var"].assign(low)
-        wrapper._output_quantizer_vars["max_var"].assign(high)
+        _set_range(wrapper, low, high)
+    share_ranges(quantized)
     set_weight_ranges(quantized)
     return quantized
 
@@ -183,12 +183,38 @@ def _wrappers(model: tf_keras.Model) -> list[quantize_wrapper.QuantizeWrapperV2]
     return [layer for layer in model.layers if isinstance(layer, quantize_wrapper.QuantizeWrapperV2)]
 
 
+def _range(wrapper: quantize_wrapper.QuantizeWrapperV2) -> tuple[float, float]:
+    low, high = (float(wrapper._output_quantizer_vars[key]) for key in ("min_var", "max_var"))
+    return low, high
+
+
+def _set_range(wrapper: quantize_wrapper.QuantizeWrapperV2, low: float, high: float) -> None:
+    wrapper._output_quantizer_vars["min_var"].assign(low)
+    wrapper._output_quantizer_vars["max_var"].assign(high)
+
+
 def output_ranges(model: tf_keras.Model) -> dict[str, tuple[float, float]]:
     """(lowest, highest) by layer name, as the quantised model holds them now."""
-    return {
-        wrapper.layer.name: tuple(float(wrapper._output_quantizer_vars[key]) for key in ("min_var", "max_var"))
-        for wrapper in _wrappers(model)
-    }
+    return {wrapper.layer.name: _range(wrapper) for wrapper in _wrappers(model)}
+
+
+def share_ranges(model: tf_keras.Model) -> None:
+    """Gives the layers that feed a concatenation its range.
+
+    With ranges of their own the converter rescales 8-bit values before the concatenation, and runtimes do not agree
+    on how that is rounded: the same file would answer differently on the desk and on the phone.
+    """
+    for wrapper in _wrappers(model):
+        if isinstance(wrapper.layer, tf_keras.layers.Concatenate):
+            for node in wrapper.inbound_nodes[0].parent_nodes:
+                _set_range(_ranged(node.layer), *_range(wrapper))
+
+
+def _ranged(layer: tf_keras.layers.Layer) -> quantize_wrapper.QuantizeWrapperV2:
+    """The layer itself, or the one whose range it carries on."""
+    while not isinstance(layer, quantize_wrapper.QuantizeWrapperV2):
+        layer = layer.inbound_nodes[0].parent_nodes[0].layer
+    return layer
 
 
 def set_weight_ranges(model: tf_keras.Model) -> None:

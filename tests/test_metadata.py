@@ -126,13 +126,13 @@ def test_50_photos_of_the_inputs_size_get_our_readers_scores_from_the_runtime_al
 
 
 def test_50_photos_of_the_inputs_size_get_our_readers_scores_from_the_task_library(tmp_path):
-    """It brings an older runtime, whose 8-bit kernels round a few values the other way."""
+    """It brings an older runtime, whose exponential now and then tips a rounding behind it."""
     model = TFLiteModel(SHIPPED)
     photos = varied_photos(50, model.spec.size)
     ours = np.array([model.scores(np.asarray(photo)) for photo in photos])
     difference = np.abs(task_library(SHIPPED, photos, tmp_path) - ours).max(1)
     print(f"{(difference <= 1 / 255).sum()} of 50 within 1/255, largest difference {difference.max():.4f}")
-    assert (difference <= 1 / 255).sum() >= 45 and difference.max() <= 0.04
+    assert (difference <= 1 / 255).sum() >= 45 and difference.max() <= 0.02
 
 
 @pytest.mark.parametrize("reader", [task_library, plain_runtime])

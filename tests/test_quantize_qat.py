@@ -64,6 +64,29 @@ def test_fine_tuning_moves_weights_and_only_ranges_that_are_not_frozen(tiny, ima
     assert (qat.output_ranges(quantized) == limits) == frozen
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_no_8_bit_value_is_rescaled_so_that_runtimes_cannot_round_it_differently(tiny, images, frozen):
+    model, ranges = tiny
+    quantized = qat.apply(model, ranges, frozen=frozen)
+    config = FineTuneConfig(epochs=1, learning_rate=1e-2, batch_size=8, frozen_ranges=frozen)
+    finetune.finetune(quantized, model, images, SPEC, config)
+    limits = qat.output_ranges(quantized)
+    block = [limits[f"layer3_{name}"] for name in ("mv2_project_conv", "vit_output_swish", "vit_concat")]
+    assert block[0] == block[1] == block[2]
+    assert (block[0] == pytest.approx(ranges["layer3_vit_concat"])) == frozen
+    fixed = qat.apply(folded_model("tiny", 1), ranges, frozen=frozen)
+    fixed.set_weights(quantized.get_weights())
+    flat = schema.ModelT.InitFromPackedBuf(convert.to_int8(fixed), 0)
+    graph, int8 = flat.subgraphs[0], schema.TensorType.INT8
+    rescaled = [
+        graph.tensors[op.outputs[0]].name
+        for op in graph.operators
+        if flat.operatorCodes[op.opcodeIndex].builtinCode == schema.BuiltinOperator.QUANTIZE
+        and graph.tensors[op.inputs[0]].type == graph.tensors[op.outputs[0]].type == int8
+    ]
+    assert rescaled == []
+
+
 @pytest.fixture(scope="module")
 def xxs_file(tmp_path_factory):
     """An int8 file of an XXS whose weights are random."""
