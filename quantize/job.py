@@ -117,18 +117,19 @@ def _check_conversion(exporter: Exporter, candidate: Answers) -> dict:
     )
     agreement = scores.agreement(keras, candidate.crop)
     distance = scores.distance(keras.scores, candidate.crop.scores)
-    changed = round((1 - agreement) * len(keras.ids))
-    if changed > _may_change(len(keras.ids)) or distance > KERAS_DISTANCE:
-        raise UserError(f"the file answers {agreement:.2%} of the photos as the fake-quantised model does, score "
-                        f"distance {distance:.4f} (expected {KERAS_AGREEMENT:.0%} and {KERAS_DISTANCE}): "
-                        "the conversion is wrong")  # fmt: skip
+    photos = len(keras.ids)
+    changed, allowed = round((1 - agreement) * photos), may_change(photos)
+    if changed > allowed or distance > KERAS_DISTANCE:
+        raise UserError(f"the file answers {changed} of {photos} photos unlike the fake-quantised model (expected at "
+                        f"most {allowed}), score distance {distance:.4f} (at most {KERAS_DISTANCE}): the conversion is "
+                        "wrong")  # fmt: skip
     return {"keras_agreement": agreement, "keras_distance": distance}
 
 
-def _may_change(photos: int) -> float:
-    """Answers that differ by chance: two standard errors above KERAS_AGREEMENT's share, and one photo near a tie."""
+def may_change(photos: int) -> int:
+    """How many answers of a right conversion may change: 1 % and two standard errors of that, at least one."""
     share = 1 - KERAS_AGREEMENT
-    return max(1.0, photos * share + 2 * math.sqrt(photos * share * (1 - share)))
+    return max(1, int(photos * share + 2 * math.sqrt(photos * share * (1 - share))))
 
 
 def _check_classes(model: ModelFile, source: Source) -> None:

@@ -5,6 +5,7 @@ What the configs decide, layer by layer, so that the converted file is one XNNPA
 - Swish: its sigmoid has TFLite's fixed LOGISTIC range, its product a range of its own.
 - Attention from the scores to the weighted mean, and the norms, stay float between 8-bit tensors: XNNPACK has no
   8-bit kernels for them, its float ones are fast, and nothing is rounded there.
+- A concatenation and the layers that feed it: one range, the concatenation's (`share_ranges`).
 - Padding, resizes, reshapes and transposes: no range of their own, they carry their input's.
 """
 
@@ -199,22 +200,15 @@ def output_ranges(model: tf_keras.Model) -> dict[str, tuple[float, float]]:
 
 
 def share_ranges(model: tf_keras.Model) -> None:
-    """Gives the layers that feed a concatenation its range.
+    """Gives the layers that feed a concatenation its range; where ranges move, after the fine-tuning that moved them.
 
     With ranges of their own the converter rescales 8-bit values before the concatenation, and runtimes do not agree
-    on how that is rounded: the same file would answer differently on the desk and on the phone.
+    on how that is rounded: one file would give several answers.
     """
     for wrapper in _wrappers(model):
         if isinstance(wrapper.layer, tf_keras.layers.Concatenate):
             for node in wrapper.inbound_nodes[0].parent_nodes:
-                _set_range(_ranged(node.layer), *_range(wrapper))
-
-
-def _ranged(layer: tf_keras.layers.Layer) -> quantize_wrapper.QuantizeWrapperV2:
-    """The layer itself, or the one whose range it carries on."""
-    while not isinstance(layer, quantize_wrapper.QuantizeWrapperV2):
-        layer = layer.inbound_nodes[0].parent_nodes[0].layer
-    return layer
+                _set_range(node.layer, *_range(wrapper))
 
 
 def set_weight_ranges(model: tf_keras.Model) -> None:

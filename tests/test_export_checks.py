@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from test_quantize_fold import random_weights
+from test_quantize_qat import rescaled
 
 from mobilevit_tf import baselines, datasets, mobilevit
 from mobilevit_tf.config import DataConfig, ModelConfig
@@ -36,6 +37,11 @@ def test_a_file_that_answers_unlike_its_keras_model_is_not_written(trained_run, 
     assert output.read_bytes() == b"older" and [path.name for path in tmp_path.iterdir()] == ["model.tflite"]
 
 
+@pytest.mark.parametrize(("photos", "changed"), [(10, 1), (50, 1), (100, 2), (734, 12), (50_000, 544)])
+def test_a_right_conversion_may_change_one_answer_in_a_hundred_and_what_chance_adds(photos, changed):
+    assert job.may_change(photos) == changed
+
+
 def exporter(config: ModelConfig, spec: ImageSpec, values: dict[str, np.ndarray]) -> Exporter:
     model = ModelFile(config, spec, LABELS, values, "test")
     return Exporter(model, datasets.open_source(DataConfig("digits")), CalibrationConfig(images=8), FineTuneConfig())
@@ -54,6 +60,7 @@ def test_sizes_and_patches_that_do_not_divide_are_one_partition_and_answer_as_ke
     path.write_bytes(made.export("int8_ptq"))
     model = TFLiteModel(path)
     assert model.partitions == 1 and model.spec.size == (height, width)
+    assert rescaled(path.read_bytes()) == []
     images = photos.load(made.source, "val", range(8), made.spec)
     expected = finetune.scores(made.quantized_model, images, made.spec)
     np.testing.assert_allclose([model.scores(image) for image in images], expected, atol=0.02)
