@@ -126,7 +126,7 @@ def test_50_photos_of_the_inputs_size_get_our_readers_scores_from_the_runtime_al
 
 
 def test_50_photos_of_the_inputs_size_get_our_readers_scores_from_the_task_library(tmp_path):
-    """Its older runtime has another exponential: a last bit that differs now and then changes a later rounding."""
+    """Its runtime is older: a last bit of a float value that differs now and then changes a later rounding."""
     model = TFLiteModel(SHIPPED)
     photos = varied_photos(50, model.spec.size)
     ours = np.array([model.scores(np.asarray(photo)) for photo in photos])
