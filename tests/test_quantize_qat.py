@@ -52,14 +52,20 @@ def test_weights_are_rounded_in_one_range_a_channel(tiny):
         assert np.abs(rounded - np.moveaxis(weight.numpy(), axis, -1)).max(axis=(0, 1, 2)).max() <= largest.max() / 250
 
 
-@pytest.mark.parametrize("frozen", [True, False])
-def test_fine_tuning_moves_weights_and_only_ranges_that_are_not_frozen(tiny, images, frozen):
+@pytest.fixture(scope="module", params=[True, False], ids=["frozen", "moving"])
+def tuned(request, tiny, images):
+    """(fine-tuned model, are its ranges frozen, classifier's kernel before, ranges before)."""
     model, ranges = tiny
-    quantized = qat.apply(model, ranges, frozen=frozen)
+    quantized = qat.apply(model, ranges, frozen=request.param)
     before, limits = quantized.get_layer("quant_classifier").trainable_weights[0].numpy(), qat.output_ranges(quantized)
-    assert limits["stem_conv"] == pytest.approx(ranges["stem_conv"])
-    config = FineTuneConfig(epochs=1, learning_rate=1e-2, batch_size=8, frozen_ranges=frozen)
+    config = FineTuneConfig(epochs=1, learning_rate=1e-2, batch_size=8, frozen_ranges=request.param)
     finetune.finetune(quantized, model, images, SPEC, config)
+    return quantized, request.param, before, limits
+
+
+def test_fine_tuning_moves_weights_and_only_ranges_that_are_not_frozen(tiny, tuned):
+    quantized, frozen, before, limits = tuned
+    assert limits["stem_conv"] == pytest.approx(tiny[1]["stem_conv"])
     assert np.abs(quantized.get_layer("quant_classifier").trainable_weights[0].numpy() - before).max() > 1e-4
     assert (qat.output_ranges(quantized) == limits) == frozen
 
@@ -76,12 +82,8 @@ def rescaled(data: bytes) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("frozen", [True, False])
-def test_no_8_bit_value_is_rescaled_so_that_runtimes_cannot_round_it_differently(tiny, images, frozen):
-    model, ranges = tiny
-    quantized = qat.apply(model, ranges, frozen=frozen)
-    config = FineTuneConfig(epochs=1, learning_rate=1e-2, batch_size=8, frozen_ranges=frozen)
-    finetune.finetune(quantized, model, images, SPEC, config)
+def test_no_8_bit_value_is_rescaled_so_that_runtimes_cannot_round_it_differently(tiny, tuned):
+    (quantized, frozen, *_), (_, ranges) = tuned, tiny
     limits = qat.output_ranges(quantized)
     feeders = [limits[f"layer3_{name}"] for name in ("mv2_project_conv", "vit_output_swish")]
     assert feeders == [limits["layer3_vit_concat"]] * 2
