@@ -20,6 +20,8 @@ RUNS: dict[str, tuple[str, ...]] = {
     "xxs_decay_0.1": ("--variant=xxs", "--weight_decay=0.1"),
     "xxs_decay_0.01": ("--variant=xxs", "--weight_decay=0.01"),
     "xxs_decay_0.001": ("--variant=xxs", "--weight_decay=0.001"),
+    "xxs_no_dropout": ("--variant=xxs", "--dropout=0", "--classifier_dropout=0"),
+    "xxs_192": ("--variant=xxs", "--input_size=192"),
 }
 
 
@@ -84,6 +86,11 @@ EXPERIMENTS: dict[str, Experiment] = {
             Claim("0.01 is 1.9 points ahead of 0.1 (S)", "xxs_decay_0.01", "xxs_decay_0.1"),
             Claim("0.01 is 0.8 points ahead of 0.001 (S)", "xxs_decay_0.01", "xxs_decay_0.001"),
         ),
+    ),
+    "recipe": Experiment(
+        "Single changes of the recipe",
+        ("xxs_basic", "xxs_advanced", "xxs_basic_ms", "xxs_decay_0.01", "xxs_no_dropout", "xxs_192"),
+        (),
     ),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import tf_keras
 from tqdm import tqdm
 
 from mobilevit_tf.image_spec import ImageSpec
-from quantize import qat
+from quantize import settle
 from quantize.settings import FineTuneConfig
 
 _ORDER, _FLIP = range(2)  # streams of the generator
@@ -53,8 +53,7 @@ def finetune(
             bar.update()
     for mean, variable in zip(average, variables, strict=True):
         variable.assign(mean)
-    qat.share_ranges(model)
-    qat.set_weight_ranges(model)
+    settle.settle(model)
 
 
 def _step(

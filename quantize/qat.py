@@ -5,14 +5,13 @@ What the configs decide, layer by layer, so that the converted file is one XNNPA
 - Swish: its sigmoid has TFLite's fixed LOGISTIC range, its product a range of its own.
 - Attention from the scores to the weighted mean, and the norms, stay float between 8-bit tensors: XNNPACK has no
   8-bit kernels for them, its float ones are fast, and nothing is rounded there.
-- A concatenation and the layers that feed it: one range, the concatenation's (`share_ranges`).
+- A concatenation and the layers that feed it: one range, the concatenation's (`settle.share_ranges`).
 - Padding, resizes, reshapes and transposes: no range of their own, they carry their input's.
 """
 
 from __future__ import annotations
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
-import numpy as np
 import tensorflow as tf
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import (
@@ -21,11 +20,11 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
     quantize_layout_transform,
     quantize_registry,
     quantize_scheme,
-    quantize_wrapper,
     quantizers,
 )
 
 from mobilevit_tf import folded_layers, layers
+from quantize import settle
 
 GATE_RANGE = (0.0, 255 / 256)  # TFLite's fixed output range of LOGISTIC: scale 1/256, zero point -128
 SCORES = "_attention_scores"
@@ -166,11 +165,9 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
         annotated = tf_keras.models.clone_model(model, clone_function=annotate)
         annotated.set_weights(model.get_weights())
         quantized = quantize.quantize_apply(annotated, _Scheme())
-    for wrapper in _wrappers(quantized):
-        low, high = _range_with_zero(*ranges[wrapper.layer.name])
-        _set_range(wrapper, low, high)
-    share_ranges(quantized)
-    set_weight_ranges(quantized)
+    for wrapper in settle.wrappers(quantized):
+        settle.set_range(wrapper, *_range_with_zero(*ranges[wrapper.layer.name]))
+    settle.settle(quantized)
     return quantized
 
 
@@ -180,42 +177,6 @@ def _range_with_zero(low: float, high: float) -> tuple[float, float]:
     return (low, high) if high - low > 1e-6 else (-1e-6, 1e-6)
 
 
-def _wrappers(model: tf_keras.Model) -> list[quantize_wrapper.QuantizeWrapperV2]:
-    return [layer for layer in model.layers if isinstance(layer, quantize_wrapper.QuantizeWrapperV2)]
-
-
-def _range(wrapper: quantize_wrapper.QuantizeWrapperV2) -> tuple[float, float]:
-    low, high = (float(wrapper._output_quantizer_vars[key]) for key in ("min_var", "max_var"))
-    return low, high
-
-
-def _set_range(wrapper: quantize_wrapper.QuantizeWrapperV2, low: float, high: float) -> None:
-    wrapper._output_quantizer_vars["min_var"].assign(low)
-    wrapper._output_quantizer_vars["max_var"].assign(high)
-
-
 def output_ranges(model: tf_keras.Model) -> dict[str, tuple[float, float]]:
     """(lowest, highest) by layer name, as the quantised model holds them now."""
-    return {wrapper.layer.name: _range(wrapper) for wrapper in _wrappers(model)}
-
-
-def share_ranges(model: tf_keras.Model) -> None:
-    """Gives the layers that feed a concatenation its range; where ranges move, after the fine-tuning that moved them.
-
-    With ranges of their own the converter rescales 8-bit values before the concatenation, and runtimes do not agree
-    on how that is rounded: one file would give several answers.
-    """
-    for wrapper in _wrappers(model):
-        if isinstance(wrapper.layer, tf_keras.layers.Concatenate):
-            for node in wrapper.inbound_nodes[0].parent_nodes:
-                _set_range(node.layer, *_range(wrapper))
-
-
-def set_weight_ranges(model: tf_keras.Model) -> None:
-    """Fits the ranges of the weights to the weights, as a training step does."""
-    for wrapper in _wrappers(model):
-        for weight, quantizer, variables in wrapper._weight_vars:
-            axes = tuple(axis for axis in range(len(weight.shape)) if axis != quantizer.axis)
-            high = np.maximum(np.abs(weight.numpy()).max(axes), 1e-8)
-            variables["min_var"].assign(-high)
-            variables["max_var"].assign(high)
+    return {wrapper.layer.name: settle.get_range(wrapper) for wrapper in settle.wrappers(model)}

@@ -1,0 +1,114 @@
+"""What a fake-quantised model holds, as its file will hold it: shared ranges, exact steps, weight ranges, biases.
+
+Runtimes and the Keras model then compute with the same numbers, and differ in fewer roundings (docs/quantisation.md,
+Readers).
+"""
+
+from __future__ import annotations
+
+import math
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
+import tf_keras
+from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
+
+from mobilevit_tf import folded_layers, layers
+
+Range = tuple[float, float]
+LEVELS = 255  # steps between the ends of an 8-bit range
+PIXELS = (0.0, 1.0)  # range of the input
+
+
+def settle(model: tf_keras.Model) -> None:
+    """In place, after calibration and after fine-tuning; a second time it changes nothing."""
+    share_ranges(model)
+    set_exact_steps(model)
+    set_weight_ranges(model)
+    round_biases(model)
+
+
+def share_ranges(model: tf_keras.Model) -> None:
+    """Gives the layers that feed a concatenation its range.
+
+    With ranges of their own the converter rescales 8-bit values before the concatenation, and runtimes do not agree
+    on how that is rounded: one file would give several answers.
+    """
+    for wrapper in wrappers(model):
+        if isinstance(wrapper.layer, tf_keras.layers.Concatenate):
+            for source in _sources(model, wrapper):
+                set_range(source, *get_range(wrapper))
+
+
+def set_exact_steps(model: tf_keras.Model) -> None:
+    """Makes a power of two of the 8-bit step of what norms, and the product of queries and keys, read.
+
+    Squares and products of such values are whole numbers times a power of two. float32 adds them without rounding, so
+    every runtime finds the same sum in whatever order it adds.
+    """
+    for layer in model.layers:
+        inner = getattr(layer, "layer", layer)
+        if isinstance(inner, (folded_layers.RootMeanSquareNorm, layers.ProductTransposed)):
+            for source in _sources(model, layer):
+                set_range(source, *exact_steps(*get_range(source)))
+
+
+def exact_steps(low: float, high: float) -> Range:
+    """The narrowest range of at least that width whose step is a power of two and that has 0 on a step."""
+    step = 2.0 ** math.ceil(math.log2((high - low) / LEVELS))
+    below = min(max(round(-low / step), 0), LEVELS)
+    return -below * step, (LEVELS - below) * step
+
+
+def set_weight_ranges(model: tf_keras.Model) -> None:
+    """Fits the ranges of the weights to the weights, as a training step does."""
+    for wrapper in wrappers(model):
+        for weight, quantizer, variables in wrapper._weight_vars:
+            axes = tuple(axis for axis in range(len(weight.shape)) if axis != quantizer.axis)
+            high = np.maximum(np.abs(weight.numpy()).max(axes), 1e-8)
+            variables["min_var"].assign(-high)
+            variables["max_var"].assign(high)
+
+
+def round_biases(model: tf_keras.Model) -> None:
+    """Rounds each bias to the file's grid, input step times weight step, as the converter will."""
+    for wrapper in wrappers(model):
+        if not wrapper._weight_vars or not wrapper.layer.use_bias:
+            continue
+        ((_, _, variables),) = wrapper._weight_vars
+        (source,) = _sources(model, wrapper)
+        low, high = get_range(source) if source else PIXELS
+        step = np.float32(high - low) / np.float32(LEVELS) * variables["max_var"].numpy().astype(np.float64) / 127
+        wrapper.layer.bias.assign(np.round(wrapper.layer.bias.numpy() / step) * step)
+
+
+def wrappers(model: tf_keras.Model) -> list[quantize_wrapper.QuantizeWrapperV2]:
+    """The layers whose output is rounded to 8 bits."""
+    return [layer for layer in model.layers if isinstance(layer, quantize_wrapper.QuantizeWrapperV2)]
+
+
+def get_range(wrapper: quantize_wrapper.QuantizeWrapperV2) -> Range:
+    """(lowest, highest) output."""
+    low, high = (float(wrapper._output_quantizer_vars[key]) for key in ("min_var", "max_var"))
+    return low, high
+
+
+def set_range(wrapper: quantize_wrapper.QuantizeWrapperV2, low: float, high: float) -> None:
+    """Sets the (lowest, highest) output."""
+    wrapper._output_quantizer_vars["min_var"].assign(low)
+    wrapper._output_quantizer_vars["max_var"].assign(high)
+
+
+def _sources(model: tf_keras.Model, layer: tf_keras.layers.Layer) -> list[quantize_wrapper.QuantizeWrapperV2 | None]:
+    """Of each input of a layer the wrapper that rounds it, behind layers that carry a range; None: the pixels."""
+    # Layers without a range are the float model's own, and have its nodes too: only this model's count.
+    nodes = {node.layer.name: node for nodes in model._nodes_by_depth.values() for node in nodes}
+
+    def rounded(found: tf_keras.layers.Layer) -> quantize_wrapper.QuantizeWrapperV2 | None:
+        while not isinstance(found, quantize_wrapper.QuantizeWrapperV2):
+            if isinstance(found, tf_keras.layers.InputLayer):
+                return None
+            found = nodes[found.name].parent_nodes[0].layer
+        return found
+
+    return [rounded(node.layer) for node in nodes[layer.name].parent_nodes]
