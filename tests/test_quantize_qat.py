@@ -11,7 +11,7 @@ from test_quantize_fold import random_weights
 from mobilevit_tf import mobilevit, weights
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.image_spec import ImageSpec
-from quantize import calibration, convert, finetune, qat, runtime
+from quantize import calibration, convert, finetune, qat, runtime, settle
 from quantize.fold import fold
 from quantize.settings import FineTuneConfig
 
@@ -92,6 +92,46 @@ def test_no_8_bit_value_is_rescaled_so_that_runtimes_cannot_round_it_differently
     fixed = qat.apply(folded_model("tiny", 1), ranges, frozen=frozen)
     fixed.set_weights(quantized.get_weights())
     assert rescaled(convert.to_int8(fixed)) == []
+
+
+def test_norms_and_scores_read_steps_that_are_powers_of_two_and_biases_lie_on_the_grid_of_the_file(tuned):
+    quantized, *_ = tuned
+    limits = qat.output_ranges(quantized)
+    block = "layer3_vit_transformer0"
+    exact = [
+        "layer3_vit_projection_conv",
+        *(f"{block}_{name}" for name in ("add1", "attention_query", "attention_key")),
+    ]
+    for low, high in (limits[name] for name in exact):
+        step = (high - low) / 255
+        assert np.log2(step) == np.round(np.log2(step)) and low / step == np.round(low / step)
+    assert np.log2((limits["stem_conv"][1] - limits["stem_conv"][0]) / 255) % 1 != 0
+    for name, low, high in (
+        ("stem_conv", 0, 1),
+        (f"{block}_ffn1", *limits[f"{block}_norm2"]),
+        (f"{block}_attention_output", *limits[f"{block}_attention_mix"]),
+    ):
+        wrapper = quantized.get_layer(f"quant_{name}")
+        ((kernel, *_),) = wrapper._weight_vars
+        steps = wrapper.layer.bias.numpy() / (np.abs(kernel.numpy()).max((0, 1, 2)) / 127 * (high - low) / 255)
+        np.testing.assert_allclose(steps, np.round(steps), atol=0.02)
+        assert np.abs(steps).max() > 10
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [((-1.0, 1.0), (-64 / 64, 191 / 64)), ((0.0, 255.0), (0.0, 255.0)), ((-3.0, 0.0), (-3.0, 63 / 64))],
+)
+def test_exact_steps_widen_a_range_to_the_next_power_of_two(limits, expected):
+    assert settle.exact_steps(*limits) == expected
+
+
+def test_settling_twice_changes_nothing(tuned):
+    quantized, *_ = tuned
+    before = quantized.get_weights()
+    settle.settle(quantized)
+    for old, new in zip(before, quantized.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 @pytest.fixture(scope="module")
