@@ -18,12 +18,14 @@ from mobilevit_tf import folded_layers, layers
 Range = tuple[float, float]
 LEVELS = 255  # steps between the ends of an 8-bit range
 PIXELS = (0.0, 1.0)  # range of the input
+FINEST = 512  # step of a sum over that of an operand
 
 
 def settle(model: tf_keras.Model) -> None:
     """In place, after calibration and after fine-tuning; a second time it changes nothing."""
     share_ranges(model)
     set_exact_steps(model)
+    widen_operands(model)
     set_weight_ranges(model)
     round_biases(model)
 
@@ -58,6 +60,21 @@ def exact_steps(low: float, high: float) -> Range:
     step = 2.0 ** math.ceil(math.log2((high - low) / LEVELS))
     below = min(max(round(-low / step), 0), LEVELS)
     return -below * step, (LEVELS - below) * step
+
+
+def widen_operands(model: tf_keras.Model) -> None:
+    """Keeps the 8-bit step of a sum's operand above 1/512 of the sum's step, by powers of two.
+
+    XNNPACK adds nothing finer than 1/1024, and what is finer is lost in the sum anyway.
+    """
+    for wrapper in wrappers(model):
+        if not isinstance(wrapper.layer, tf_keras.layers.Add):
+            continue
+        low, high = get_range(wrapper)
+        for source in _sources(model, wrapper):
+            lowest, highest = get_range(source)
+            factor = 2.0 ** max(0, math.ceil(math.log2((high - low) / (highest - lowest) / FINEST)))
+            set_range(source, lowest * factor, highest * factor)
 
 
 def set_weight_ranges(model: tf_keras.Model) -> None:
