@@ -24,7 +24,7 @@ from mobilevit_tf.errors import UserError, run_cli
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "configs" / "claims_flowers.flags"
 
-WITH_TABLE = ["augmentation", "multiscale", "size"]
+WITH_TABLE = ["augmentation", "multiscale", "size", "recipe"]
 
 flags.DEFINE_list("only", WITH_TABLE, f"Experiments: {', '.join(EXPERIMENTS)}.")
 flags.DEFINE_list("seeds", ["0"], "Each run is trained once for each.")

@@ -58,7 +58,7 @@ def build(store: ModelStore, workers: int) -> gr.Blocks:
         with gr.Row(elem_id="pv-title"):
             gr.HTML(
                 apply_default_css=False,
-                value="<h1>MobileViT preview</h1><p>Exactly what the phone will say, from the exported file.</p>",
+                value="<h1>MobileViT preview</h1><p>What the phone will say, from the exported file itself.</p>",
             )
             gr.Button("◐", elem_id="pv-theme", size="sm").click(None, js=SWITCH_THEME, api_visibility="private")
         choices = store.choices()
