@@ -24,7 +24,7 @@ def finetune(
     spec: ImageSpec,
     config: FineTuneConfig,
 ) -> None:
-    """Teaches the fake-quantised model to answer as the float model does; in place, ends on the averaged weights.
+    """Teaches the fake-quantised model to answer as the float model does; in place, ends settled on averaged weights.
 
     The loss is the cross entropy with the float model's scores: what is wanted is that the answers stay the same.
 

@@ -5,7 +5,7 @@ What the configs decide, layer by layer, so that the converted file is one XNNPA
 - Swish: its sigmoid has TFLite's fixed LOGISTIC range, its product a range of its own.
 - Attention from the scores to the weighted mean, and the norms, stay float between 8-bit tensors: XNNPACK has no
   8-bit kernels for them, its float ones are fast, and nothing is rounded there.
-- A concatenation and the layers that feed it: one range, the concatenation's (`settle.share_ranges`).
+- A concatenation and what feeds it have one range; what norms and attention's scores read has exact steps (`settle`).
 - Padding, resizes, reshapes and transposes: no range of their own, they carry their input's.
 """
 
@@ -149,8 +149,8 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
 
     Args:
       model: from `mobilevit.build(..., folded=True)`, with its weights; left as it is.
-      ranges: (lowest, highest) output by layer name, from `calibration`.
-      frozen: fine-tuning keeps these ranges instead of following them with a moving average.
+      ranges: (lowest, highest) output by layer name, from `calibration`; some are widened by `settle`.
+      frozen: fine-tuning keeps the ranges instead of following them with a moving average.
 
     Returns:
       A Functional model of the same outputs but for 8-bit rounding, ready to be fine-tuned or converted.

@@ -18,16 +18,20 @@ from mobilevit_tf import folded_layers, layers
 Range = tuple[float, float]
 LEVELS = 255  # steps between the ends of an 8-bit range
 PIXELS = (0.0, 1.0)  # range of the input
-FINEST = 512  # step of a sum over that of an operand
+LARGEST_RATIO = 512  # of a sum's step to that of an operand
 
 
 def settle(model: tf_keras.Model) -> None:
-    """In place, after calibration and after fine-tuning; a second time it changes nothing."""
+    """In place, after calibration and after fine-tuning; a second time it changes nothing.
+
+    What feeds a concatenation is read by no sum, norm or product of queries and keys, so no step undoes an earlier one.
+    """
     share_ranges(model)
     set_exact_steps(model)
     widen_operands(model)
     set_weight_ranges(model)
     round_biases(model)
+    round_fill(model)
 
 
 def share_ranges(model: tf_keras.Model) -> None:
@@ -45,12 +49,13 @@ def share_ranges(model: tf_keras.Model) -> None:
 def set_exact_steps(model: tf_keras.Model) -> None:
     """Makes a power of two of the 8-bit step of what norms, and the product of queries and keys, read.
 
-    Squares and products of such values are whole numbers times a power of two. float32 adds them without rounding, so
-    every runtime finds the same sum in whatever order it adds.
+    Squares and products of such values are whole numbers times a power of two. Up to 2^24, which 258 squares of 255
+    stay below, float32 adds them without rounding, so every runtime finds the same sum in whatever order it adds.
     """
     for layer in model.layers:
-        inner = getattr(layer, "layer", layer)
-        if isinstance(inner, (folded_layers.RootMeanSquareNorm, layers.ProductTransposed)):
+        is_norm = isinstance(getattr(layer, "layer", layer), folded_layers.RootMeanSquareNorm)
+        # The scores have no range of their own, so they stand in the model without a wrapper.
+        if is_norm or isinstance(layer, layers.ProductTransposed):
             for source in _sources(model, layer):
                 set_range(source, *exact_steps(*get_range(source)))
 
@@ -63,17 +68,18 @@ def exact_steps(low: float, high: float) -> Range:
 
 
 def widen_operands(model: tf_keras.Model) -> None:
-    """Keeps the 8-bit step of a sum's operand above 1/512 of the sum's step, by powers of two.
+    """Keeps the 8-bit step of a sum's operand at 1/512 of the sum's step or more, by powers of two.
 
-    XNNPACK adds nothing finer than 1/1024, and what is finer is lost in the sum anyway.
+    XNNPACK takes no sum with an operand of less than 1/1024. All 255 steps of one below 1/512 are half a step of the
+    sum; where a norm reads it too, that norm loses as much, which takes a branch 500 times larger than its stream.
     """
-    for wrapper in wrappers(model):
+    for wrapper in reversed(wrappers(model)):  # the last sum first: an operand that is widened may be a sum itself
         if not isinstance(wrapper.layer, tf_keras.layers.Add):
             continue
         low, high = get_range(wrapper)
         for source in _sources(model, wrapper):
             lowest, highest = get_range(source)
-            factor = 2.0 ** max(0, math.ceil(math.log2((high - low) / (highest - lowest) / FINEST)))
+            factor = 2.0 ** max(0, math.ceil(math.log2((high - low) / (highest - lowest) / LARGEST_RATIO)))
             set_range(source, lowest * factor, highest * factor)
 
 
@@ -99,6 +105,13 @@ def round_biases(model: tf_keras.Model) -> None:
         wrapper.layer.bias.assign(np.round(wrapper.layer.bias.numpy() / step) * step)
 
 
+def round_fill(model: tf_keras.Model) -> None:
+    """Rounds what pads the pixels to a pixel's steps, as the converter will."""
+    for layer in model.layers:
+        if isinstance(layer, folded_layers.EdgeZeros) and layer.fill is not None:
+            layer.fill = tuple(round(value * LEVELS) / LEVELS for value in layer.fill)
+
+
 def wrappers(model: tf_keras.Model) -> list[quantize_wrapper.QuantizeWrapperV2]:
     """The layers whose output is rounded to 8 bits."""
     return [layer for layer in model.layers if isinstance(layer, quantize_wrapper.QuantizeWrapperV2)]
@@ -118,7 +131,7 @@ def set_range(wrapper: quantize_wrapper.QuantizeWrapperV2, low: float, high: flo
 
 def _sources(model: tf_keras.Model, layer: tf_keras.layers.Layer) -> list[quantize_wrapper.QuantizeWrapperV2 | None]:
     """Of each input of a layer the wrapper that rounds it, behind layers that carry a range; None: the pixels."""
-    # Layers without a range are the float model's own, and have its nodes too: only this model's count.
+    # TFMOT shares layers without a range with its intermediate models, and they have those models' nodes too.
     nodes = {node.layer.name: node for nodes in model._nodes_by_depth.values() for node in nodes}
 
     def rounded(found: tf_keras.layers.Layer) -> quantize_wrapper.QuantizeWrapperV2 | None:
