@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
@@ -126,12 +128,27 @@ def test_exact_steps_widen_a_range_to_the_next_power_of_two(limits, expected):
     assert settle.exact_steps(*limits) == expected
 
 
-def test_settling_twice_changes_nothing(tuned):
+def test_settling_twice_changes_nothing_and_no_operand_of_a_sum_is_finer_than_the_delegate_takes(tuned):
     quantized, *_ = tuned
+    names = ("projection_conv", "transformer0_add1", "transformer0_add2")  # each is an operand of the next
+    stream = [quantized.get_layer(f"quant_layer3_vit_{name}") for name in names]
+    for number, wrapper in enumerate(stream):
+        settle.set_range(wrapper, -(1024.0**number), 1024.0**number)
+    settle.settle(quantized)
+    for operand, total in itertools.pairwise(map(settle.get_range, stream)):
+        assert 256 <= (total[1] - total[0]) / (operand[1] - operand[0]) <= 512
     before = quantized.get_weights()
     settle.settle(quantized)
     for old, new in zip(before, quantized.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_the_pixel_that_pads_lies_on_a_pixels_steps_as_in_the_file(tiny):
+    model = folded_model("tiny")
+    model.get_layer("stem_pad").fill = (0.5, 0.25, 0.0)
+    quantized = qat.apply(model, tiny[1], frozen=True)
+    assert quantized.get_layer("stem_pad").fill == (128 / 255, 64 / 255, 0.0)
+    assert model.get_layer("stem_pad").fill == (0.5, 0.25, 0.0)
 
 
 @pytest.fixture(scope="module")
