@@ -114,7 +114,9 @@ def section(experiment: Experiment, results: dict[str, list[dict]]) -> str:
             f"| `{' '.join(RUNS[name])}` | {results[name][0]['parameters']:,} | {statistics.mean(top1):.1%} | "
             f"{min(top1):.1%} to {max(top1):.1%} | {len(top1)} |"
         )
-    return "\n".join([*lines, "", *(verdict(claim, results) for claim in experiment.claims)])
+    if experiment.claims:
+        lines += ["", *(verdict(claim, results) for claim in experiment.claims)]
+    return "\n".join(lines)
 
 
 def verdict(claim: Claim, results: dict[str, list[dict]]) -> str:
