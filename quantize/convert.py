@@ -15,6 +15,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
+INPUT_RANGE = (0.0, 1.0)  # forced on the pixels of int8 files: scale 1/255, zero point 0
 OUTPUT_TYPES = {"float32": tf.float32, "uint8": tf.uint8}
 # A softmax whose input comes straight from a quantiser becomes an int8 softmax, which no fast kernel runs. A product
 # by almost 1 between the two keeps it in float.
@@ -32,7 +33,7 @@ def to_int8(model: tf_keras.Model, output_type: str = "float32") -> bytes:
     """
 
     def serve(image):
-        pixels = tf.quantization.fake_quant_with_min_max_args(image, 0.0, 1.0)
+        pixels = tf.quantization.fake_quant_with_min_max_args(image, *INPUT_RANGE)
         scores = tf.nn.softmax(model(pixels, training=False) * _ALMOST_1)
         if output_type == "uint8":
             scores = tf.quantization.fake_quant_with_min_max_args(scores, 0.0, 255 / 256)

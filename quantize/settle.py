@@ -14,10 +14,10 @@ import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
 
 from mobilevit_tf import folded_layers, layers
+from quantize.convert import INPUT_RANGE
 
 Range = tuple[float, float]
 LEVELS = 255  # steps between the ends of an 8-bit range
-PIXELS = (0.0, 1.0)  # range of the input
 LARGEST_RATIO = 512  # of a sum's step to that of an operand
 
 
@@ -40,9 +40,10 @@ def share_ranges(model: tf_keras.Model) -> None:
     With ranges of their own the converter rescales 8-bit values before the concatenation, and runtimes do not agree
     on how that is rounded: one file would give several answers.
     """
+    sources = _sources(model)
     for wrapper in wrappers(model):
         if isinstance(wrapper.layer, tf_keras.layers.Concatenate):
-            for source in _sources(model, wrapper):
+            for source in sources[wrapper.name]:
                 set_range(source, *get_range(wrapper))
 
 
@@ -52,11 +53,12 @@ def set_exact_steps(model: tf_keras.Model) -> None:
     Squares and products of such values are whole numbers times a power of two. Up to 2^24, which 258 squares of 255
     stay below, float32 adds them without rounding, so every runtime finds the same sum in whatever order it adds.
     """
+    sources = _sources(model)
     for layer in model.layers:
         is_norm = isinstance(getattr(layer, "layer", layer), folded_layers.RootMeanSquareNorm)
         # The scores have no range of their own, so they stand in the model without a wrapper.
         if is_norm or isinstance(layer, layers.ProductTransposed):
-            for source in _sources(model, layer):
+            for source in sources[layer.name]:
                 set_range(source, *exact_steps(*get_range(source)))
 
 
@@ -73,11 +75,12 @@ def widen_operands(model: tf_keras.Model) -> None:
     XNNPACK takes no sum with an operand of less than 1/1024. All 255 steps of one below 1/512 are half a step of the
     sum; where a norm reads it too, that norm loses as much, which takes a branch 500 times larger than its stream.
     """
+    sources = _sources(model)
     for wrapper in reversed(wrappers(model)):  # the last sum first: an operand that is widened may be a sum itself
         if not isinstance(wrapper.layer, tf_keras.layers.Add):
             continue
         low, high = get_range(wrapper)
-        for source in _sources(model, wrapper):
+        for source in sources[wrapper.name]:
             lowest, highest = get_range(source)
             factor = 2.0 ** max(0, math.ceil(math.log2((high - low) / (highest - lowest) / LARGEST_RATIO)))
             set_range(source, lowest * factor, highest * factor)
@@ -95,12 +98,13 @@ def set_weight_ranges(model: tf_keras.Model) -> None:
 
 def round_biases(model: tf_keras.Model) -> None:
     """Rounds each bias to the file's grid, input step times weight step, as the converter will."""
+    sources = _sources(model)
     for wrapper in wrappers(model):
         if not wrapper._weight_vars or not wrapper.layer.use_bias:
             continue
         ((_, _, variables),) = wrapper._weight_vars
-        (source,) = _sources(model, wrapper)
-        low, high = get_range(source) if source else PIXELS
+        (source,) = sources[wrapper.name]
+        low, high = INPUT_RANGE if source is None else get_range(source)
         step = np.float32(high - low) / np.float32(LEVELS) * variables["max_var"].numpy().astype(np.float64) / 127
         wrapper.layer.bias.assign(np.round(wrapper.layer.bias.numpy() / step) * step)
 
@@ -129,16 +133,20 @@ def set_range(wrapper: quantize_wrapper.QuantizeWrapperV2, low: float, high: flo
     wrapper._output_quantizer_vars["max_var"].assign(high)
 
 
-def _sources(model: tf_keras.Model, layer: tf_keras.layers.Layer) -> list[quantize_wrapper.QuantizeWrapperV2 | None]:
-    """Of each input of a layer the wrapper that rounds it, behind layers that carry a range; None: the pixels."""
+def _sources(model: tf_keras.Model) -> dict[str, list[quantize_wrapper.QuantizeWrapperV2 | None]]:
+    """By layer name, for each input the wrapper that rounds it, behind layers that carry a range; None: the pixels."""
     # TFMOT shares layers without a range with its intermediate models, and they have those models' nodes too.
-    nodes = {node.layer.name: node for nodes in model._nodes_by_depth.values() for node in nodes}
+    parents = {
+        node.layer.name: [parent.layer for parent in node.parent_nodes]
+        for nodes in model._nodes_by_depth.values()
+        for node in nodes
+    }
 
     def rounded(found: tf_keras.layers.Layer) -> quantize_wrapper.QuantizeWrapperV2 | None:
         while not isinstance(found, quantize_wrapper.QuantizeWrapperV2):
             if isinstance(found, tf_keras.layers.InputLayer):
                 return None
-            found = nodes[found.name].parent_nodes[0].layer
+            found = parents[found.name][0]
         return found
 
-    return [rounded(node.layer) for node in nodes[layer.name].parent_nodes]
+    return {name: [rounded(layer) for layer in inputs] for name, inputs in parents.items()}
