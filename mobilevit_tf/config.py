@@ -132,6 +132,7 @@ class TrainConfig:
       seed: of initial weights, order, augmentation and dropout.
       strategy: "mirrored", "multi_worker" or "one_device".
       mixed_precision: "", "bfloat16" or "float16".
+      validate_every: epochs from one validation to the next; the last epoch is validated whatever this is.
       checkpoint_steps: steps between checkpoints, beside the one at the end of every epoch.
       keep_checkpoints: how many of the newest are kept, beside the best.
       on_nan: "stop", or "rollback": halve the learning rate and go on from the last checkpoint, at most three times.
@@ -157,12 +158,13 @@ class TrainConfig:
     seed: int = 0
     strategy: str = "mirrored"
     mixed_precision: str = ""
+    validate_every: int = 1
     checkpoint_steps: int = 500
     keep_checkpoints: int = 2
     on_nan: str = "stop"
 
     def __post_init__(self) -> None:
-        for key in ("epochs", "batch_size", "input_size", "checkpoint_steps", "keep_checkpoints"):
+        for key in ("epochs", "batch_size", "input_size", "validate_every", "checkpoint_steps", "keep_checkpoints"):
             if getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}, expected at least 1")
         if any(size < 1 for size in self.multiscale):

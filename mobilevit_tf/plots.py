@@ -72,8 +72,10 @@ def curves(history: Sequence[Mapping[str, float]]) -> dict[str, str]:
 
 
 def _line(axes: Axes, epochs: list[float], values: np.ndarray, color: str, label: str) -> None:
-    marker = "o" if len(epochs) <= 20 else None  # a single epoch would draw nothing without a marker
-    axes.plot(epochs, values, color=color, label=label, marker=marker, markersize=4, linewidth=2)
+    measured = np.isfinite(values)  # not every epoch need be validated
+    marker = "o" if measured.sum() <= 20 else None  # a single epoch would draw nothing without a marker
+    x, y = np.array(epochs)[measured], values[measured]
+    axes.plot(x, y, color=color, label=label, marker=marker, markersize=4, linewidth=2)
 
 
 def _over_epochs(title: str, draw) -> str:

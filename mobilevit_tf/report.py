@@ -38,7 +38,8 @@ def write_report(
     Args:
       run_dir: where `report.html` goes.
       title: of the page, plain text such as "MobileViT-XXS, flowers".
-      history: one mapping an epoch: epoch, train_loss, learning_rate, images_per_second, seconds, val_loss, val_top1.
+      history: one mapping an epoch: epoch, train_loss, learning_rate, images_per_second, seconds, and where it was
+        validated val_loss, val_top1.
       metrics: what metrics.json holds, `train_seconds` and `run_facts.collect()` included; every entry is shown.
       evaluation: the answers of the weights that the run keeps.
       source: where the evaluated photos are read again, for the thumbnails.

@@ -2,7 +2,7 @@
 
 runs/NAME/config.json        every setting
           checkpoints/       to go on from
-          model.safetensors  the EMA weights of the last epoch, best.safetensors those of the best
+          model.safetensors  the EMA weights of the last epoch, best.safetensors those of the best that was validated
           metrics.json       results, present once the run is finished
           history.json, report.html, model_card.md, tensorboard/
           .lock              held by the process that trains here
@@ -28,8 +28,10 @@ from mobilevit_tf.files import write_json
 
 CONFIG, METRICS, CHECKPOINTS, LOCK = "config.json", "metrics.json", "checkpoints", ".lock"
 
-# What a run may be started again with: where its data lies and what it keeps, not what it computes.
-_CHANGEABLE = {"data.data_dir", "train.on_nan", "train.checkpoint_steps", "train.keep_checkpoints"}
+# What a run may be started again with: where its data lies, what it keeps and measures, not what it computes.
+_CHANGEABLE = {
+    "data.data_dir", "train.on_nan", "train.checkpoint_steps", "train.keep_checkpoints", "train.validate_every",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _starting_weights(config: RunConfig, source: Source) -> ModelFile | None:
 
 def _metrics(config: RunConfig, source: Source, run: Run, model: ModelFile) -> dict:
     history = run.progress.history
-    best = max(history, key=lambda row: row["val_top1"])
+    best = max((row for row in history if "val_top1" in row), key=lambda row: row["val_top1"])
     return {
         "final_top1": history[-1]["val_top1"],
         "final_val_loss": history[-1]["val_loss"],

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mobilevit_tf.errors import UserError
 
-CURVES = ("train_loss", "learning_rate", "val_loss", "val_top1")
+CURVES = {"train_loss", "learning_rate", "val_loss", "val_top1"}
 
 
 class TensorBoardLog:
@@ -27,10 +27,10 @@ class TensorBoardLog:
             self._writer = tf.summary.create_file_writer(str(folder))
 
     def write(self, row: Mapping[str, float], step: int) -> None:
-        """Adds one epoch's `CURVES`."""
+        """Adds one epoch's `CURVES`; one without validation lacks two of them."""
         with self._readable_errors():
             with self._writer.as_default(step=step):
-                for key in CURVES:
+                for key in CURVES & row.keys():
                     tf.summary.scalar(key, row[key])
             self._writer.flush()
 

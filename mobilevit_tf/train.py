@@ -87,7 +87,7 @@ class Run:
         )  # fmt: skip
 
     def fit(self) -> None:
-        """Trains what is left of the run, evaluating and saving after every epoch."""
+        """Trains what is left of the run, saving after every epoch and validating where it is due."""
         epochs, progress = self.config.train.epochs, self.progress
         if progress.step:
             _LOGGER.info("resumed at step %d", progress.step)
@@ -157,29 +157,32 @@ class Run:
     def _end_epoch(self, bar: tqdm, log: TensorBoardLog | None) -> None:
         progress, train = self.progress, self.config.train
         rate = schedule.learning_rate(train, progress.step - 1, progress.epoch, self.warmup_steps) * progress.rate_scale
-        top1, loss = self.evaluate("val")
-        if not math.isfinite(loss):
-            raise NonFiniteError(f"the validation loss became {loss} after step {progress.step}; {self._advice()}")
         row = {
             "epoch": progress.epoch + 1,
             "train_loss": progress.loss_sum / progress.images,
             "learning_rate": rate,
             "images_per_second": self.timed_images / self.timed_seconds if self.timed_images else 0.0,
             "seconds": progress.seconds,
-            "val_loss": loss,
-            "val_top1": top1,
         }
+        if row["epoch"] % train.validate_every == 0 or row["epoch"] == train.epochs:
+            row |= self._validate()
         progress.history.append(row)
         progress.epoch, progress.epoch_step, progress.loss_sum, progress.images = progress.epoch + 1, 0, 0.0, 0
         if self.is_chief:
-            bar.write(
-                f"epoch {row['epoch']}/{train.epochs}  loss {row['train_loss']:.3f}  val loss {loss:.3f}  "
-                f"val top-1 {top1:.2%}  {row['images_per_second']:.0f} images/s"
-            )
+            measured = f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2%}  " if "val_top1" in row else ""
+            speed = f"{measured}{row['images_per_second']:.0f} images/s"
+            bar.write(f"epoch {row['epoch']}/{train.epochs}  loss {row['train_loss']:.3f}  {speed}")
             log.write(row, progress.step)
-        if all(top1 > entry["val_top1"] for entry in progress.history[:-1]):  # the first of equals, as metrics.json
+        # The first of equals, as metrics.json says.
+        if "val_top1" in row and all(row["val_top1"] > entry.get("val_top1", -1) for entry in progress.history[:-1]):
             self.save_model("best.safetensors")
         self._save()
+
+    def _validate(self) -> dict[str, float]:
+        top1, loss = self.evaluate("val")
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the validation loss became {loss} after step {self.progress.step}; {self._advice()}")
+        return {"val_loss": loss, "val_top1": top1}
 
     def evaluate(self, split: str) -> tuple[float, float]:
         """(top-1 in [0, 1], mean cross entropy) of the EMA weights, computed on every replica."""
@@ -208,8 +211,7 @@ class Run:
             model_file.save(self.run_dir / name, model)
 
     def _save(self) -> None:
-        keep = self.config.train.keep_checkpoints
-        checkpoint.save(self.folder, self.trainer, self.progress, keep, write=self.is_chief)
+        checkpoint.save(self.folder, self.trainer, self.progress, self.config.train.keep_checkpoints, self.is_chief)
 
     def _stop_if_asked(self) -> None:
         """Saves and ends the run where this worker or another got a signal; all end together, or saving would hang."""
@@ -218,10 +220,8 @@ class Run:
             return
         self._save()
         name = signal.Signals(self.stop_signal).name if asked else "another worker"
-        raise UserError(
-            f"stopped by {name} at step {self.progress.step}, all is saved; go on "
-            f"with the same command and --model_dir={self.run_dir}"
-        )
+        raise UserError(f"stopped by {name} at step {self.progress.step}, all is saved; go on with the same command "
+                        f"and --model_dir={self.run_dir}")  # fmt: skip
 
     def _describe_batch(self, loss: float, rate: float) -> str:
         progress, seed = self.progress, self.config.train.seed

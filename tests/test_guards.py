@@ -158,6 +158,17 @@ def test_best_safetensors_is_the_epoch_that_the_metrics_name(trainer, tmp_path, 
     assert saved == [1]
 
 
+@pytest.mark.parametrize(("every", "validated"), [(1, [1, 2, 3]), (2, [2, 3]), (100, [3])])
+def test_epochs_are_validated_where_it_is_due_and_the_last_always(trainer, tmp_path, monkeypatch, every, validated):
+    run = run_with(trainer, tmp_path, monkeypatch, lambda step, rate: 1.0)
+    run.config = changed(epochs=3, validate_every=every)
+    run.fit()
+    history = run.progress.history
+    assert [row["epoch"] for row in history if "val_top1" in row] == validated
+    assert [row["epoch"] for row in history] == [1, 2, 3] and history[-1]["val_loss"] == 1.0
+    assert (tmp_path / "best.safetensors").exists()
+
+
 def test_a_run_does_not_go_on_with_another_number_of_photos(trainer, tmp_path, monkeypatch):
     checkpoint.save(tmp_path / "checkpoints", trainer, Progress(step=3, train_images=1000), keep=1)
     with pytest.raises(UserError, match="begun on 1000 training photos, now there are 1438"):

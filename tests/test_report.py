@@ -148,6 +148,14 @@ def test_figures_are_the_same_bytes_every_time(evaluation):
     assert plots.curves(HISTORY) == plots.curves(HISTORY)
 
 
+def test_curves_show_what_was_validated_where_not_every_epoch_was():
+    history = [HISTORY[0] | {"epoch": epoch, "val_top1": 0.5} for epoch in range(1, 31)]
+    never = [{key: value for key, value in row.items() if "val" not in key} for row in history]
+    marker = r'<g clip-path="[^"]*">\s*<use'
+    drawn = [plots.curves(rows)["Validation accuracy (top-1)"] for rows in (history, never, [*never[:-1], history[-1]])]
+    assert [len(re.findall(marker, svg)) for svg in drawn] == [0, 0, 1]  # thirty are a line, one epoch is a marker
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(7384.2, "2 h 3 min"), (61, "1 min 1 s"), (3599.9, "1 h 0 min"), (0.4, "0 s")]
 )
