@@ -22,6 +22,22 @@ class RootMeanSquareNorm(tf_keras.layers.Layer):
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class ReproducibleNorm(RootMeanSquareNorm):
+    """The same in operations that IEEE 754 rounds one way: for a file that gives the same scores in every runtime."""
+
+    def call(self, inputs):
+        square = tf.reduce_mean(inputs * inputs, -1, keepdims=True) + LAYER_NORM_EPSILON
+        # The maximum changes nothing: it keeps the converter from making one RSQRT of root and division.
+        root = tf.maximum(tf.sqrt(square), LAYER_NORM_EPSILON)
+        return inputs * (2.0 / twice_the_root(square, root))
+
+
+def twice_the_root(square, root):
+    """Heron's step without its halving: one float32 number for roots of `square` that differ in their last bit."""
+    return root + square / root
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class EdgeZeros(tf_keras.layers.Layer):
     """Zeros around [B, H, W, C] of fixed size for a 3x3 "valid" convolution of stride 2: the padding that it reads.
 
@@ -69,6 +85,27 @@ class Exponential(tf_keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"shift": self.shift}
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class TableExponential(tf_keras.layers.Layer):
+    """exp(scores - row maximum) - 1/256 in steps of 1/256, from 0 to 255/256: softmax's numerator in 8 bits.
+
+    The file holds it as an 8-bit ELU, exp(x) - 1 for x below 0, which runtimes compute by a table of 256 numbers: the
+    same everywhere, where no two of them compute float32's exponential alike. What lies 255 steps below the row's
+    maximum, or further, counts nothing.
+    """
+
+    # Scores are multiples of a power of two. Where that is 2^-16 or more, an odd number of 2^-16 as step keeps all of
+    # them 1/2918 of a step away from the middle between two: runtimes cannot round them to different sides.
+    STEP = 1459 / 65536
+    RISE = (-255 / 256, 0.0)  # of exp(x) - 1: its steps are powers of two, so that sums of weights are exact
+
+    def call(self, inputs):
+        below = inputs - tf.reduce_max(inputs, -1, keepdims=True)
+        below = tf.quantization.fake_quant_with_min_max_args(below, -255 * self.STEP, 0.0)
+        rise = tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *self.RISE)
+        return rise - self.RISE[0]
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")

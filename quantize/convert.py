@@ -43,7 +43,7 @@ def to_int8(model: tf_keras.Model, output_type: str = "float32") -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = OUTPUT_TYPES[output_type]
-    return _convert(converter)
+    return _convert(converter, _set_tables)
 
 
 def to_integer(model: tf_keras.Model, images: np.ndarray, output_type: str = "uint8") -> bytes:
@@ -99,11 +99,46 @@ def _converter(model: tf_keras.Model, serve: Callable) -> tf.lite.TFLiteConverte
         return tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(function)])
 
 
-def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
+def _convert(converter: tf.lite.TFLiteConverter, *edits: Callable[[schema.ModelT], None]) -> bytes:
     with _quiet():
         data = converter.convert()
     check_input(data)
-    return _name_tensors(data)
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    for edit in (*edits, _name_tensors):
+        edit(model)
+    builder = flatbuffers.Builder(len(data) + 4096)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _set_tables(model: schema.ModelT) -> None:
+    """8 bit -> DEQUANTIZE -> ELU -> QUANTIZE -> 8 bit becomes an 8-bit ELU, which the converter does not make itself.
+
+    Raises:
+      RuntimeError: for an ELU that does not stand between the two.
+    """
+    graph, operator = model.subgraphs[0], schema.BuiltinOperator
+    maker = {output: op for op in graph.operators for output in op.outputs}
+    readers = {}
+    for op in graph.operators:
+        for tensor in op.inputs:
+            readers.setdefault(tensor, []).append(op)
+    needless = []
+    for op in graph.operators:
+        if _code(model, op) != operator.ELU:
+            continue
+        before, after = maker[op.inputs[0]], readers[op.outputs[0]]
+        around = [_code(model, before), *(_code(model, reader) for reader in after)]
+        if around != [operator.DEQUANTIZE, operator.QUANTIZE] or len(readers[op.inputs[0]]) > 1:
+            raise RuntimeError("an ELU stands elsewhere than between two 8-bit tensors: it cannot become a table")
+        op.inputs, op.outputs = before.inputs, after[0].outputs
+        needless += [before, after[0]]
+    graph.operators = [op for op in graph.operators if not any(op is one for one in needless)]
+
+
+def _code(model: schema.ModelT, op: schema.OperatorT) -> int:
+    code = model.operatorCodes[op.opcodeIndex]
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def check_input(data: bytes) -> None:
@@ -121,9 +156,8 @@ def check_input(data: bytes) -> None:
         raise RuntimeError(f"the input's scale is {scale} and its zero point {zero_point}, expected 1/255 and 0")
 
 
-def _name_tensors(data: bytes) -> bytes:
+def _name_tensors(model: schema.ModelT) -> None:
     """Gives input and output their names, and the file its signature."""
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
     graph = model.subgraphs[0]
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = "serving_default", 0
@@ -132,9 +166,6 @@ def _name_tensors(data: bytes) -> bytes:
         for index, name in ((graph.inputs[0], INPUT_NAME), (graph.outputs[0], OUTPUT_NAME))
     )
     model.signatureDefs = [signature]
-    builder = flatbuffers.Builder(len(data) + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def _signature_entry(graph: schema.SubGraphT, index: int, name: str) -> schema.TensorMapT:

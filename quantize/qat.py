@@ -3,9 +3,9 @@
 What the configs decide, layer by layer, so that the converted file is one XNNPACK partition:
 - Convolutions (dense layers are 1x1 convolutions): 8-bit weights a channel, 8-bit outputs.
 - Swish: its sigmoid has TFLite's fixed LOGISTIC range, its product a range of its own.
-- Attention from the scores to the weighted mean, and the norms, stay float between 8-bit tensors: XNNPACK has no
-  8-bit kernels for them, its float ones are fast, and nothing is rounded there.
-- A concatenation and what feeds it have one range; what norms and attention's scores read has exact steps (`settle`).
+- Attention's products and the norms stay float between 8-bit tensors: XNNPACK has no 8-bit kernels for them, its
+  float ones are fast, and nothing is rounded there. The exponential between the products is an 8-bit table.
+- A concatenation and what feeds it have one range; what norms and attention's products read has exact steps (`settle`).
 - Padding, resizes, reshapes and transposes: no range of their own, they carry their input's.
 """
 
@@ -38,7 +38,13 @@ _NO_RANGE_OF_ITS_OWN = (
     layers.ScaledSoftmax,
     folded_layers.EdgeZeros,
     folded_layers.Exponential,
+    folded_layers.TableExponential,
 )
+# What the int8 graph computes in place of float layers, so that every runtime finds the same number.
+_REPRODUCIBLE = {
+    folded_layers.Exponential: folded_layers.TableExponential,
+    folded_layers.RootMeanSquareNorm: folded_layers.ReproducibleNorm,
+}
 
 
 class ChannelQuantizer(quantizers.LastValueQuantizer):
@@ -157,6 +163,8 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
     """
 
     def annotate(layer):
+        if type(layer) in _REPRODUCIBLE:
+            layer = _REPRODUCIBLE[type(layer)](name=layer.name)
         if not has_range(layer):
             return layer
         return quantize.quantize_annotate_layer(layer, LayerConfig(frozen))

@@ -19,6 +19,7 @@ from quantize.convert import INPUT_RANGE
 Range = tuple[float, float]
 LEVELS = 255  # steps between the ends of an 8-bit range
 LARGEST_RATIO = 512  # of a sum's step to that of an operand
+_EXACT = (folded_layers.RootMeanSquareNorm, layers.ProductTransposed, folded_layers.WeightedMean)
 
 
 def settle(model: tf_keras.Model) -> None:
@@ -48,17 +49,18 @@ def share_ranges(model: tf_keras.Model) -> None:
 
 
 def set_exact_steps(model: tf_keras.Model) -> None:
-    """Makes a power of two of the 8-bit step of what norms, and the product of queries and keys, read.
+    """Makes a power of two of the 8-bit step of what norms, and attention's two products, read.
 
     Squares and products of such values are whole numbers times a power of two. Up to 2^24, which 258 squares of 255
     stay below, float32 adds them without rounding, so every runtime finds the same sum in whatever order it adds.
     """
     sources = _sources(model)
     for layer in model.layers:
-        is_norm = isinstance(getattr(layer, "layer", layer), folded_layers.RootMeanSquareNorm)
-        # The scores have no range of their own, so they stand in the model without a wrapper.
-        if is_norm or isinstance(layer, layers.ProductTransposed):
-            for source in sources[layer.name]:
+        kind = getattr(layer, "layer", layer)
+        # A weighted mean's weights have such steps by themselves; scores have no range, and so no wrapper.
+        first = 1 if isinstance(kind, folded_layers.WeightedMean) else 0
+        if isinstance(kind, _EXACT):
+            for source in sources[layer.name][first:]:
                 set_range(source, *exact_steps(*get_range(source)))
 
 

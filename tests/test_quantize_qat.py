@@ -7,6 +7,9 @@ import itertools
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras
+from ai_edge_litert.interpreter import Interpreter
 from tensorflow.lite.python import schema_py_generated as schema
 from test_quantize_fold import random_weights
 
@@ -96,13 +99,13 @@ def test_no_8_bit_value_is_rescaled_so_that_runtimes_cannot_round_it_differently
     assert rescaled(convert.to_int8(fixed)) == []
 
 
-def test_norms_and_scores_read_steps_that_are_powers_of_two_and_biases_lie_on_the_grid_of_the_file(tuned):
+def test_norms_and_attention_read_steps_that_are_powers_of_two_and_biases_lie_on_the_grid_of_the_file(tuned):
     quantized, *_ = tuned
     limits = qat.output_ranges(quantized)
     block = "layer3_vit_transformer0"
     exact = [
         "layer3_vit_projection_conv",
-        *(f"{block}_{name}" for name in ("add1", "attention_query", "attention_key")),
+        *(f"{block}_{name}" for name in ("add1", "attention_query", "attention_key", "attention_value")),
     ]
     for low, high in (limits[name] for name in exact):
         step = (high - low) / 255
@@ -184,6 +187,42 @@ def test_convolutions_in_the_file_have_8_bit_weights_a_channel_and_attention_is_
             assert graph.tensors[operator.inputs[0]].type == schema.TensorType.FLOAT32
         seen[code] = seen.get(code, 0) + 1
     assert (seen[builtin.CONV_2D], seen[builtin.DEPTHWISE_CONV_2D], seen[builtin.BATCH_MATMUL]) == (83, 7, 18)
+
+
+def test_exponentials_are_8_bit_tables_and_no_operator_is_left_that_runtimes_compute_differently(xxs_file):
+    model = schema.ModelT.InitFromPackedBuf(xxs_file.read_bytes(), 0)
+    graph, builtin = model.subgraphs[0], schema.BuiltinOperator
+    codes = [model.operatorCodes[operator.opcodeIndex].builtinCode for operator in graph.operators]
+    assert (codes.count(builtin.ELU), codes.count(builtin.EXP), codes.count(builtin.RSQRT)) == (9, 0, 0)
+    for operator, code in zip(graph.operators, codes, strict=True):
+        if code == builtin.ELU:
+            ends = [graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]]
+            assert [tensor.type for tensor in ends] == [schema.TensorType.INT8] * 2
+            assert [float(tensor.quantization.scale[0]) for tensor in ends] == [1459 / 65536, 1 / 256]
+            assert [int(tensor.quantization.zeroPoint[0]) for tensor in ends] == [127, 127]
+
+
+def test_an_elu_that_is_no_exponential_is_refused():
+    image = tf_keras.Input((8, 8, 3), 1)
+    model = tf_keras.Model(image, tf_keras.layers.Flatten()(tf_keras.layers.ELU()(image)))
+    with pytest.raises(RuntimeError, match="ELU stands elsewhere"):
+        convert.to_int8(model)
+
+
+def test_two_runtimes_give_one_file_the_same_scores(xxs_file):
+    images = np.random.default_rng(0).integers(0, 256, (8, 1, 64, 64, 3), np.uint8)
+    answers = []
+    for runtime_of in (Interpreter, tf.lite.Interpreter):
+        interpreter = runtime_of(str(xxs_file), num_threads=1)
+        interpreter.allocate_tensors()
+        scores = []
+        for image in images:
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+            interpreter.invoke()
+            scores.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).copy())
+        answers.append(np.concatenate(scores))
+    assert np.ptp(answers[0], axis=0).max() > 0.01
+    np.testing.assert_allclose(*answers, atol=1e-6)
 
 
 def test_an_input_scale_that_readers_do_not_expect_is_found():
