@@ -44,7 +44,8 @@ def curves(history: Sequence[Mapping[str, float]]) -> dict[str, str]:
     """Loss, accuracy and learning rate over the epochs.
 
     Args:
-      history: one mapping an epoch with "epoch", "train_loss", "learning_rate", "val_loss", "val_top1".
+      history: one mapping an epoch with "epoch", "train_loss", "learning_rate", and where it was
+        validated "val_loss", "val_top1".
 
     Returns:
       SVG by title.

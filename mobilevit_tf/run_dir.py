@@ -28,10 +28,8 @@ from mobilevit_tf.files import write_json
 
 CONFIG, METRICS, CHECKPOINTS, LOCK = "config.json", "metrics.json", "checkpoints", ".lock"
 
-# What a run may be started again with: where its data lies, what it keeps and measures, not what it computes.
-_CHANGEABLE = {
-    "data.data_dir", "train.on_nan", "train.checkpoint_steps", "train.keep_checkpoints", "train.validate_every",
-}  # fmt: skip
+# What a run may be started again with: where its data lies and what it keeps, not what it computes.
+_CHANGEABLE = {"data.data_dir", "train.on_nan", "train.checkpoint_steps", "train.keep_checkpoints"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mobilevit_tf.errors import UserError
 
-CURVES = {"train_loss", "learning_rate", "val_loss", "val_top1"}
+CURVES = ("train_loss", "learning_rate", "val_loss", "val_top1")
 
 
 class TensorBoardLog:
@@ -30,7 +30,7 @@ class TensorBoardLog:
         """Adds one epoch's `CURVES`; one without validation lacks two of them."""
         with self._readable_errors():
             with self._writer.as_default(step=step):
-                for key in CURVES & row.keys():
+                for key in (key for key in CURVES if key in row):
                     tf.summary.scalar(key, row[key])
             self._writer.flush()
 

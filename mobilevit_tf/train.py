@@ -169,13 +169,12 @@ class Run:
         progress.history.append(row)
         progress.epoch, progress.epoch_step, progress.loss_sum, progress.images = progress.epoch + 1, 0, 0.0, 0
         if self.is_chief:
-            measured = f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2%}  " if "val_top1" in row else ""
-            speed = f"{measured}{row['images_per_second']:.0f} images/s"
-            bar.write(f"epoch {row['epoch']}/{train.epochs}  loss {row['train_loss']:.3f}  {speed}")
+            shown = f"epoch {row['epoch']}/{train.epochs}  loss {row['train_loss']:.3f}  "
+            shown += f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2%}  " if "val_top1" in row else ""
+            bar.write(f"{shown}{row['images_per_second']:.0f} images/s")
             log.write(row, progress.step)
-        # The first of equals, as metrics.json says.
         if "val_top1" in row and all(row["val_top1"] > entry.get("val_top1", -1) for entry in progress.history[:-1]):
-            self.save_model("best.safetensors")
+            self.save_model("best.safetensors")  # of equals the first, as metrics.json says
         self._save()
 
     def _validate(self) -> dict[str, float]:
@@ -211,7 +210,8 @@ class Run:
             model_file.save(self.run_dir / name, model)
 
     def _save(self) -> None:
-        checkpoint.save(self.folder, self.trainer, self.progress, self.config.train.keep_checkpoints, self.is_chief)
+        keep = self.config.train.keep_checkpoints
+        checkpoint.save(self.folder, self.trainer, self.progress, keep, write=self.is_chief)
 
     def _stop_if_asked(self) -> None:
         """Saves and ends the run where this worker or another got a signal; all end together, or saving would hang."""

@@ -127,13 +127,13 @@ def _set_tables(model: schema.ModelT) -> None:
     for op in graph.operators:
         if _code(model, op) != operator.ELU:
             continue
-        before, after = maker[op.inputs[0]], readers[op.outputs[0]]
-        around = [_code(model, before), *(_code(model, reader) for reader in after)]
-        if around != [operator.DEQUANTIZE, operator.QUANTIZE] or len(readers[op.inputs[0]]) > 1:
+        around = [*filter(None, [maker.get(op.inputs[0])]), *readers.get(op.outputs[0], [])]
+        codes = [_code(model, neighbour) for neighbour in around]
+        if codes != [operator.DEQUANTIZE, operator.QUANTIZE] or len(readers[op.inputs[0]]) > 1:
             raise RuntimeError("an ELU stands elsewhere than between two 8-bit tensors: it cannot become a table")
-        op.inputs, op.outputs = before.inputs, after[0].outputs
-        needless += [before, after[0]]
-    graph.operators = [op for op in graph.operators if not any(op is one for one in needless)]
+        op.inputs, op.outputs = around[0].inputs, around[1].outputs
+        needless += around
+    graph.operators = [op for op in graph.operators if op not in needless]
 
 
 def _code(model: schema.ModelT, op: schema.OperatorT) -> int:

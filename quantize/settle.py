@@ -25,7 +25,7 @@ _EXACT = (folded_layers.RootMeanSquareNorm, layers.ProductTransposed, folded_lay
 def settle(model: tf_keras.Model) -> None:
     """In place, after calibration and after fine-tuning; a second time it changes nothing.
 
-    What feeds a concatenation is read by no sum, norm or product of queries and keys, so no step undoes an earlier one.
+    What feeds a concatenation is read by no sum, norm or product of attention, so no step undoes an earlier one.
     """
     share_ranges(model)
     set_exact_steps(model)
@@ -52,16 +52,21 @@ def set_exact_steps(model: tf_keras.Model) -> None:
     """Makes a power of two of the 8-bit step of what norms, and attention's two products, read.
 
     Squares and products of such values are whole numbers times a power of two. Up to 2^24, which 258 squares of 255
-    stay below, float32 adds them without rounding, so every runtime finds the same sum in whatever order it adds.
+    stay below, float32 adds them without rounding, so every runtime finds the same sum in whatever order it adds: for
+    258 channels or tokens at most, with patches of 2 x 2 pixels an input of 256 x 256.
     """
     sources = _sources(model)
     for layer in model.layers:
-        kind = getattr(layer, "layer", layer)
-        # A weighted mean's weights have such steps by themselves; scores have no range, and so no wrapper.
-        first = 1 if isinstance(kind, folded_layers.WeightedMean) else 0
-        if isinstance(kind, _EXACT):
-            for source in sources[layer.name][first:]:
+        # Scores have no range of their own, and so no wrapper.
+        if isinstance(getattr(layer, "layer", layer), _EXACT):
+            for source in sources[layer.name]:
                 set_range(source, *exact_steps(*get_range(source)))
+        if isinstance(layer, layers.ProductTransposed):
+            query, key = sources[layer.name]
+            (low, high), (lowest, highest) = get_range(query), get_range(key)
+            score_step = (high - low) / LEVELS * (highest - lowest) / LEVELS
+            factor = max(1.0, folded_layers.TableExponential.FINEST_SCORE / score_step)
+            set_range(query, low * factor, high * factor)
 
 
 def exact_steps(low: float, high: float) -> Range:

@@ -126,13 +126,13 @@ def test_50_photos_of_the_inputs_size_get_our_readers_scores_from_the_runtime_al
 
 
 def test_50_photos_of_the_inputs_size_get_our_readers_scores_from_the_task_library(tmp_path):
-    """Its runtime is older: a last bit of a float value that differs now and then changes a later rounding."""
+    """Its runtime is older and leaves other operators to other kernels; the last bits of the softmax may differ."""
     model = TFLiteModel(SHIPPED)
     photos = varied_photos(50, model.spec.size)
     ours = np.array([model.scores(np.asarray(photo)) for photo in photos])
     difference = np.abs(task_library(SHIPPED, photos, tmp_path) - ours).max(1)
     print(f"{(difference <= 1 / 255).sum()} of 50 within 1/255, largest difference {difference.max():.4f}")
-    assert (difference <= 1 / 255).sum() >= 45 and difference.max() <= 0.02
+    assert difference.max() <= 1e-6
 
 
 def test_the_report_beside_the_shipped_file_is_that_files_own():

@@ -110,9 +110,12 @@ def test_the_8_bit_exponential_is_softmax_within_two_percent_and_its_weights_are
 
 def test_no_score_is_halfway_between_two_steps_of_the_8_bit_exponential():
     step = folded_layers.TableExponential.STEP
-    scores = np.arange(-255 * 1459, 1) / 65536
+    scores = np.arange(-255 * 1323, 1) / 65536
     from_halfway = np.abs(scores / step % 1 - 0.5)
-    assert from_halfway.min() == pytest.approx(1 / 2918)  # float32 divides 255 steps to within 1/65536 of one
+    assert from_halfway.min() == pytest.approx(1 / 2646)  # float32 divides 255 steps to within 1/32768 of one
+    entries = 256 * np.expm1(-np.arange(256) * step)
+    assert np.round(entries).min() == -255 and entries[-1] == pytest.approx(-254.5, abs=0.1)  # no step is idle
+    assert np.abs(entries % 1 - 0.5).min() > 1e-3  # nor can runtimes fill the table differently
 
 
 def test_a_norm_is_the_same_number_whichever_way_a_runtime_rounds_the_root():
