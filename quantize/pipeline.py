@@ -22,7 +22,6 @@ from quantize.settings import MODES, CalibrationConfig, FineTuneConfig
 NO_FLIP = ("digits",)  # data whose mirror image is something else
 FARTHEST = 60.0  # of a calibrated row maximum from 0; exp leaves float32 at 88, and unseen photos may go farther
 _DEPARTURE_PHOTOS = 16
-_EXPONENTIAL = "_attention_exponential"
 
 
 def modes(variant: str) -> tuple[str, ...]:
@@ -135,7 +134,7 @@ class Exporter:
         """Where the calibrated row maxima lie close together, a constant replaces them, or nothing near 0."""
         for layer in model.layers:
             if isinstance(layer, folded_layers.Exponential):
-                low, high = self._ranges.get(layer.name.replace(_EXPONENTIAL, qat.SCORES), (-np.inf, np.inf))
+                low, high = self._ranges.get(layer.name.replace(qat.EXPONENTIAL, qat.SCORES), (-np.inf, np.inf))
                 layer.shift = shift(low, high)
 
     def _info(self, mode: str) -> ModelInfo:

@@ -23,11 +23,11 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
     quantizers,
 )
 
-from mobilevit_tf import folded_layers, layers
+from mobilevit_tf import folded_layers, layers, reproducible_layers
 from quantize import settle
 
 GATE_RANGE = (0.0, 255 / 256)  # TFLite's fixed output range of LOGISTIC: scale 1/256, zero point -128
-SCORES = "_attention_scores"
+SCORES, EXPONENTIAL = "_attention_scores", "_attention_exponential"
 _NO_RANGE_OF_ITS_OWN = (
     tf_keras.layers.InputLayer,
     tf_keras.layers.Flatten,
@@ -38,12 +38,13 @@ _NO_RANGE_OF_ITS_OWN = (
     layers.ScaledSoftmax,
     folded_layers.EdgeZeros,
     folded_layers.Exponential,
-    folded_layers.TableExponential,
 )
 # What the int8 graph computes in place of float layers, so that every runtime finds the same number.
 _REPRODUCIBLE = {
-    folded_layers.Exponential: folded_layers.TableExponential,
-    folded_layers.RootMeanSquareNorm: folded_layers.ReproducibleNorm,
+    layers.ProductTransposed: reproducible_layers.NegativeProduct,
+    folded_layers.Exponential: reproducible_layers.TableExponential,
+    folded_layers.WeightedMean: reproducible_layers.TableWeightedMean,
+    folded_layers.RootMeanSquareNorm: reproducible_layers.ReproducibleNorm,
 }
 
 
@@ -163,11 +164,8 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
     """
 
     def annotate(layer):
-        if type(layer) in _REPRODUCIBLE:
-            layer = _REPRODUCIBLE[type(layer)](name=layer.name)
-        if not has_range(layer):
-            return layer
-        return quantize.quantize_annotate_layer(layer, LayerConfig(frozen))
+        made = _reproducible(layer, ranges)
+        return quantize.quantize_annotate_layer(made, LayerConfig(frozen)) if has_range(layer) else made
 
     with tf_keras.utils.custom_object_scope(_SCOPE):
         annotated = tf_keras.models.clone_model(model, clone_function=annotate)
@@ -177,6 +175,13 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
         settle.set_range(wrapper, *_range_with_zero(*ranges[wrapper.layer.name]))
     settle.settle(quantized)
     return quantized
+
+
+def _reproducible(layer: tf_keras.layers.Layer, ranges: dict[str, tuple[float, float]]) -> tf_keras.layers.Layer:
+    made = _REPRODUCIBLE.get(type(layer))
+    if made is reproducible_layers.TableExponential:
+        return made(ranges.get(layer.name.replace(EXPONENTIAL, SCORES)), name=layer.name)
+    return made(name=layer.name) if made else layer
 
 
 def _range_with_zero(low: float, high: float) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import numpy as np
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
 
-from mobilevit_tf import folded_layers, layers
+from mobilevit_tf import folded_layers, layers, reproducible_layers
 from quantize.convert import INPUT_RANGE
 
 Range = tuple[float, float]
@@ -65,7 +65,7 @@ def set_exact_steps(model: tf_keras.Model) -> None:
             query, key = sources[layer.name]
             (low, high), (lowest, highest) = get_range(query), get_range(key)
             score_step = (high - low) / LEVELS * (highest - lowest) / LEVELS
-            factor = max(1.0, folded_layers.TableExponential.FINEST_SCORE / score_step)
+            factor = max(1.0, reproducible_layers.FINEST_SCORE / score_step)
             set_range(query, low * factor, high * factor)
 
 

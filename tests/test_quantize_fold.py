@@ -96,37 +96,3 @@ def test_weighted_mean_of_exponentials_is_attention_with_softmax(spread, offset,
     got = folded_layers.WeightedMean()([folded_layers.Exponential(shift)(scores), values]).numpy()
     assert got.shape == (2, 4, 6, 5)
     np.testing.assert_allclose(got, expected, atol=1e-5)
-
-
-def test_the_8_bit_exponential_is_softmax_within_two_percent_and_its_weights_are_whole_256ths():
-    generator = np.random.default_rng(0)
-    scores = tf.constant(np.round(generator.normal(10, 3, (2, 4, 6, 6)) * 256) / 256, tf.float32)
-    got = folded_layers.TableExponential()(scores)
-    assert (got.numpy() * 256 == np.round(got.numpy() * 256)).all()
-    assert (got.numpy().max(-1) == 255 / 256).all() and got.numpy().min() == 0
-    shares = (got / tf.reduce_sum(got, -1, keepdims=True)).numpy()
-    np.testing.assert_allclose(shares, tf.nn.softmax(scores).numpy(), atol=0.02)
-
-
-def test_no_score_is_halfway_between_two_steps_of_the_8_bit_exponential():
-    step = folded_layers.TableExponential.STEP
-    scores = np.arange(-255 * 1323, 1) / 65536
-    from_halfway = np.abs(scores / step % 1 - 0.5)
-    assert from_halfway.min() == pytest.approx(1 / 2646)  # float32 divides 255 steps to within 1/32768 of one
-    entries = 256 * np.expm1(-np.arange(256) * step)
-    assert np.round(entries).min() == -255 and entries[-1] == pytest.approx(-254.5, abs=0.1)  # no step is idle
-    assert np.abs(entries % 1 - 0.5).min() > 1e-3  # nor can runtimes fill the table differently
-
-
-def test_a_norm_is_the_same_number_whichever_way_a_runtime_rounds_the_root():
-    square = np.exp(np.random.default_rng(0).normal(0, 3, 1 << 16)).astype(np.float32)
-    root = np.sqrt(square)
-    below, exact, above = (
-        folded_layers.twice_the_root(square, one) for one in (np.nextafter(root, 0), root, np.nextafter(root, np.inf))
-    )
-    assert below.dtype == np.float32
-    np.testing.assert_array_equal(below, exact)
-    np.testing.assert_array_equal(above, exact)
-    tokens = np.random.default_rng(1).normal(0, 2, (2, 5, 8)).astype(np.float32)
-    expected = folded_layers.RootMeanSquareNorm()(tokens).numpy()
-    np.testing.assert_allclose(folded_layers.ReproducibleNorm()(tokens).numpy(), expected, rtol=1e-6)
