@@ -1,7 +1,7 @@
 """Does MediaPipe Tasks read a file as our own reader does? `python benchmarks/mediapipe_check.py MODEL.tflite`.
 
 Runs in an environment with mediapipe and ai-edge-litert alone: mediapipe needs another absl than TFMOT. Photos that
-already have the input's size must agree within 1/255 a score, all 50. Of photos of other shapes, which it stretches, 45
+already have the input's size must agree within 1e-6 a score, all 50. Of photos of other shapes, which it stretches, 45
 of 50 must have the same top class: its resize is not antialiased. The photos are 50 crops of the examples each.
 """
 
@@ -19,7 +19,7 @@ from varied_photos import varied_photos  # beside this script
 from mobilevit_tf import pixels
 from mobilevit_tf.tflite_model import TFLiteModel
 
-PHOTOS, NEEDED, TOLERANCE = 50, 45, 1 / 255
+PHOTOS, NEEDED, TOLERANCE = 50, 45, 1e-6
 
 
 def main(path: str) -> None:
