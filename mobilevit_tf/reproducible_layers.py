@@ -21,7 +21,8 @@ LEVELS = 255  # steps between the ends of an 8-bit range
 FINEST_SCORE = 2.0**-16
 STEP = 1323 * FINEST_SCORE
 SPAN = LEVELS * STEP  # 5.15: from where on a weight of 256ths is 0
-COARSEST = 0.25  # step of scores; with 0.22 the answers were as near to the float model's as with STEP
+MARGIN = 3.0  # how far beyond those of calibration photos other photos' row maxima may lie
+COARSEST = 0.25  # step of scores; with 0.24 the answers were as near to the float model's as with STEP
 RISE = (-255 / 256, 0.0)  # range of exp(x) - 1: its steps are powers of two, so that sums of weights are exact
 
 
@@ -43,7 +44,7 @@ class ReproducibleNorm(folded_layers.RootMeanSquareNorm):
 def twice_the_root(square, root):
     """Heron's step without its halving: one float32 number for roots of `square` that differ in their last bit.
 
-    Checked for all float32 numbers in [1, 4), and so for all exponents; 1.0000001 alone is an exception.
+    So it is for all float32 numbers in [1, 4) but 1.0000001, and so for all exponents.
     """
     return root + square / root
 
@@ -65,9 +66,10 @@ class TableExponential(tf_keras.layers.Layer):
     same everywhere, where no two of them compute float32's exponential alike.
 
     Attributes:
-      limits: (lowest, highest) of the row maxima. Where 255 steps of at most COARSEST reach from the one, less SPAN, to
-        the other, scores are rounded before their maximum is taken, in 8 bits: a quarter of the bytes to move. None,
-        or farther apart: the maximum is taken in float, and steps are STEP.
+      limits: (lowest or 0, highest or 0) of the row maxima of calibration photos. Where 254 steps of at most COARSEST
+        reach over them and what lies SPAN below, with a MARGIN at both ends, scores are rounded before their maximum
+        is taken, in 8 bits: a quarter of the bytes to move. None, or farther apart: the maximum is taken in float, and
+        steps are STEP.
     """
 
     def __init__(self, limits: tuple[float, float] | None = None, **kwargs):
@@ -76,9 +78,9 @@ class TableExponential(tf_keras.layers.Layer):
 
     def call(self, inputs):
         low, high = self.limits or (-math.inf, math.inf)
-        low, high = min(low - SPAN, 0.0), max(high, 0.0)
+        low, high = min(low - MARGIN - SPAN, 0.0), max(high + MARGIN, 0.0)
         step = STEP
-        if high - low <= LEVELS * COARSEST:
+        if high - low <= (LEVELS - 1) * COARSEST:
             step = table_step((high - low) / (LEVELS - 1))  # one step for the rounding of where 0 lies
             above = math.ceil(high / step)
             inputs = tf.quantization.fake_quant_with_min_max_args(inputs, -above * step, (LEVELS - above) * step)

@@ -129,7 +129,8 @@ def _set_tables(model: schema.ModelT) -> None:
             continue
         around = [*filter(None, [maker.get(op.inputs[0])]), *readers.get(op.outputs[0], [])]
         codes = [_code(model, neighbour) for neighbour in around]
-        if codes != [operator.DEQUANTIZE, operator.QUANTIZE] or len(readers[op.inputs[0]]) > 1:
+        shared = len(readers[op.inputs[0]]) > 1 or op.outputs[0] in graph.outputs
+        if codes != [operator.DEQUANTIZE, operator.QUANTIZE] or shared:
             raise RuntimeError("an ELU stands elsewhere than between two 8-bit tensors: it cannot become a table")
         op.inputs, op.outputs = around[0].inputs, around[1].outputs
         needless += around

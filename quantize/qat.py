@@ -3,8 +3,8 @@
 What the configs decide, layer by layer, so that the converted file is one XNNPACK partition:
 - Convolutions (dense layers are 1x1 convolutions): 8-bit weights a channel, 8-bit outputs.
 - Swish: its sigmoid has TFLite's fixed LOGISTIC range, its product a range of its own.
-- Attention's products and the norms stay float between 8-bit tensors: XNNPACK has no 8-bit kernels for them, its
-  float ones are fast, and nothing is rounded there. The exponential between the products is an 8-bit table.
+- Attention's products and the norms stay float between 8-bit tensors: XNNPACK has no 8-bit kernels for them that take
+  what they read, and its float ones are fast. Between the products stand 8-bit scores and a table of exponentials.
 - A concatenation and what feeds it have one range; what norms and attention's products read has exact steps (`settle`).
 - Padding, resizes, reshapes and transposes: no range of their own, they carry their input's.
 """
@@ -35,9 +35,9 @@ _NO_RANGE_OF_ITS_OWN = (
     layers.MergePatches,
     layers.ResizeToMultiple,
     layers.ResizeLike,
-    layers.ScaledSoftmax,
     folded_layers.EdgeZeros,
     folded_layers.Exponential,
+    reproducible_layers.TableExponential,
 )
 # What the int8 graph computes in place of float layers, so that every runtime finds the same number.
 _REPRODUCIBLE = {
@@ -155,7 +155,7 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
     """Wraps the layers of a folded float model for fake quantisation.
 
     Args:
-      model: from `mobilevit.build(..., folded=True)`, with its weights; left as it is.
+      model: from `mobilevit.build(..., folded=True, softmax=False)`, with its weights; left as it is.
       ranges: (lowest, highest) output by layer name, from `calibration`; some are widened by `settle`.
       frozen: fine-tuning keeps the ranges instead of following them with a moving average.
 
@@ -178,6 +178,8 @@ def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, froz
 
 
 def _reproducible(layer: tf_keras.layers.Layer, ranges: dict[str, tuple[float, float]]) -> tf_keras.layers.Layer:
+    if isinstance(layer, layers.ScaledSoftmax):
+        raise ValueError(f"{layer.name} is a softmax, which has no 8-bit kernel: build the model with softmax=False")
     made = _REPRODUCIBLE.get(type(layer))
     if made is reproducible_layers.TableExponential:
         return made(ranges.get(layer.name.replace(EXPONENTIAL, SCORES)), name=layer.name)

@@ -13,11 +13,11 @@ import numpy as np
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
 
-from mobilevit_tf import folded_layers, layers, reproducible_layers
+from mobilevit_tf import folded_layers, layers
+from mobilevit_tf.reproducible_layers import FINEST_SCORE, LEVELS
 from quantize.convert import INPUT_RANGE
 
 Range = tuple[float, float]
-LEVELS = 255  # steps between the ends of an 8-bit range
 LARGEST_RATIO = 512  # of a sum's step to that of an operand
 _EXACT = (folded_layers.RootMeanSquareNorm, layers.ProductTransposed, folded_layers.WeightedMean)
 
@@ -65,7 +65,7 @@ def set_exact_steps(model: tf_keras.Model) -> None:
             query, key = sources[layer.name]
             (low, high), (lowest, highest) = get_range(query), get_range(key)
             score_step = (high - low) / LEVELS * (highest - lowest) / LEVELS
-            factor = max(1.0, reproducible_layers.FINEST_SCORE / score_step)
+            factor = max(1.0, FINEST_SCORE / score_step)
             set_range(query, low * factor, high * factor)
 
 
