@@ -17,10 +17,10 @@ from mobilevit_tf.layers import LAYER_NORM_EPSILON
 
 LEVELS = 255  # steps between the ends of an 8-bit range
 # Scores are whole multiples of FINEST_SCORE (`quantize.settle` sees to it). An odd number of it as step keeps all of
-# them away from the middle between two steps, 1/2646 of a step at least: runtimes cannot round to different sides.
+# them away from the middle between two steps, by 1/32768 of a step at least: runtimes cannot round to other sides.
 FINEST_SCORE = 2.0**-16
 STEP = 1323 * FINEST_SCORE
-SPAN = LEVELS * STEP  # 5.15: from where on a weight of 256ths is 0
+SPAN = LEVELS * STEP  # 5.15: a score as far below its row's maximum counts nothing
 MARGIN = 3.0  # how far beyond those of calibration photos other photos' row maxima may lie
 COARSEST = 0.25  # step of scores; with 0.24 the answers were as near to the float model's as with STEP
 RISE = (-255 / 256, 0.0)  # range of exp(x) - 1: its steps are powers of two, so that sums of weights are exact
