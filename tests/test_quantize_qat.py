@@ -238,6 +238,7 @@ def test_an_elu_that_is_no_exponential_is_refused():
         convert.to_int8(model)
 
 
+@pytest.mark.filterwarnings(r"ignore:\s*Warning. tf\.lite\.Interpreter is deprecated:UserWarning")
 def test_two_runtimes_give_one_file_the_same_scores(xxs_file):
     images = np.random.default_rng(0).integers(0, 256, (8, 1, 64, 64, 3), np.uint8)
     answers = []
