@@ -59,7 +59,7 @@ def main() -> None:
         check_port(config.port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from preview.gradio_setup import UPLOADS
-    from preview.models import ModelStore
+    from preview.open_models import ModelStore
 
     store = ModelStore(UPLOADS / "models", config.threads, config.workers)
     for path in config.models:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from absl import app, flags
 
-from mobilevit_tf import datasets
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.console import plain_messages
+from mobilevit_tf.data import datasets
 from mobilevit_tf.errors import UserError, run_cli
-from mobilevit_tf.run_dir import CONFIG, METRICS, RunConfig, load_data_config, new_run_dir, require_same_settings
-from mobilevit_tf.variants import BASELINES, VARIANTS
+from mobilevit_tf.families.mobilevit_sizes import BASELINES, VARIANTS
+from mobilevit_tf.train.run_dir import CONFIG, METRICS, RunConfig, load_data_config, new_run_dir, require_same_settings
 
 _MODEL, _DATA, _AUGMENT, _TRAIN = ModelConfig(), DataConfig(), AugmentConfig(), TrainConfig()
 
@@ -131,7 +131,7 @@ def _main(argv: list[str]) -> None:
     datasets.check(config.data)
     run_dir = _run_dir(config)
     if FLAGS.dry_run or FLAGS.evaluate_only:
-        from mobilevit_tf import inspection
+        from mobilevit_tf.evaluation import inspection
 
         inspection.dry_run(config.data, FLAGS.strict) if FLAGS.dry_run else inspection.evaluate_only(
             Path(FLAGS.evaluate_only).expanduser(), config.data, FLAGS.split
@@ -140,7 +140,7 @@ def _main(argv: list[str]) -> None:
         require_same_settings(run_dir, config, ignored={"model.num_classes"})  # that comes from the data
         print(f"{run_dir} is finished: its results are in {run_dir / METRICS}")
     else:
-        from mobilevit_tf import session  # loads TensorFlow
+        from mobilevit_tf.train import session  # loads TensorFlow
 
         source = datasets.open_source(config.data, strict=FLAGS.strict)
         config = configs_from_flags(len(source.class_names))

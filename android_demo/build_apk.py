@@ -18,8 +18,8 @@ from pathlib import Path
 from absl import app, flags
 
 from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.evaluation.tflite_model import read_metadata
 from mobilevit_tf.files import sha256, write_atomic
-from mobilevit_tf.tflite_model import read_metadata
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))

@@ -18,8 +18,8 @@ from absl import app, flags
 from claims_table import EXPERIMENTS, RUNS, provenance, section
 from tqdm import tqdm
 
-from mobilevit_tf import model_file
 from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.models import model_file
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "configs" / "claims_flowers.flags"

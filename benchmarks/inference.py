@@ -38,13 +38,15 @@ REFERENCES = ("hf_xxs_int8", "ours_xxs_float32", "mobilenetv2_int8")
 def make_ours(folder: Path, variant: str, size: int) -> dict[str, Path]:
     """float32, int8 and int8_strict of one variant with random weights and 1,000 classes."""
     import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
-    from mobilevit_tf import datasets, mobilevit, weights
     from mobilevit_tf.config import DataConfig, ModelConfig
-    from mobilevit_tf.image_spec import ImageSpec
-    from mobilevit_tf.model_file import ModelFile
-    from quantize import photos
-    from quantize.pipeline import Exporter
+    from mobilevit_tf.data import datasets
+    from mobilevit_tf.families import mobilevit
+    from mobilevit_tf.image.image_spec import ImageSpec
+    from mobilevit_tf.models import weights
+    from mobilevit_tf.models.model_file import ModelFile
+    from quantize.exporter import Exporter
     from quantize.settings import CalibrationConfig, FineTuneConfig
+    from quantize.steps import photos
 
     config, spec = ModelConfig(variant, 1000, dropout=0.0, classifier_dropout=0.0), ImageSpec(size, size)
     labels = tuple(f"class {index}" for index in range(1000))

@@ -16,8 +16,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from varied_photos import varied_photos  # beside this script
 
-from mobilevit_tf import pixels
-from mobilevit_tf.tflite_model import TFLiteModel
+from mobilevit_tf.evaluation.tflite_model import TFLiteModel
+from mobilevit_tf.image import pixels
 
 PHOTOS, NEEDED, TOLERANCE = 50, 45, 1e-6
 

@@ -14,11 +14,12 @@ import tensorflow as tf
 from absl import app, flags
 from train_contenders import CLASSES, noise  # beside this script
 
-from mobilevit_tf import mobilevit, trainer
 from mobilevit_tf.config import ModelConfig, TrainConfig
 from mobilevit_tf.errors import UserError, run_cli
-from mobilevit_tf.image_spec import ImageSpec
-from mobilevit_tf.multiscale import scaled_batch
+from mobilevit_tf.families import mobilevit
+from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.train import trainer
+from mobilevit_tf.train.multiscale import scaled_batch
 
 flags.DEFINE_list("sizes", ["128", "160", "192", "224", "256"], "Sides of the input in pixels, in this order.")
 flags.DEFINE_integer("base_size", 128, "Side at which a step takes batch_size images.")

@@ -17,11 +17,12 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
 
-from mobilevit_tf import mobilevit, model_file, weights
 from mobilevit_tf.errors import UserError, run_cli
-from mobilevit_tf.model_file import ModelFile
-from mobilevit_tf.variants import get_variant
-from mobilevit_tf.weight_names import NAMINGS, weight_map
+from mobilevit_tf.families import mobilevit
+from mobilevit_tf.families.mobilevit_sizes import get_variant
+from mobilevit_tf.models import model_file, weights
+from mobilevit_tf.models.model_file import ModelFile
+from mobilevit_tf.pretrained.publishers import NAMINGS, weight_map
 
 LARGEST_DIFFERENCE = 1e-3  # of a logit
 _HF_PARTS = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",

@@ -18,12 +18,14 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from tqdm import tqdm
 
-from mobilevit_tf import datasets, model_file, pixels
+from mobilevit_tf.data import datasets
+from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.image_spec import ImageSpec
-from mobilevit_tf.run_dir import load_data_config
-from mobilevit_tf.source import Source
-from quantize import runtime
+from mobilevit_tf.image import pixels
+from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.models import model_file
+from mobilevit_tf.train.run_dir import load_data_config
+from quantize.checks import runtime
 
 ROOT = Path(__file__).resolve().parents[1]
 CALIBRATION_PHOTOS, PROBE_PHOTOS = 200, 32

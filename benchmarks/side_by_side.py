@@ -20,8 +20,8 @@ import results_file
 from absl import app, flags
 from tqdm import tqdm
 
-from mobilevit_tf import run_facts
 from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.reports import run_facts
 
 ROOT = Path(__file__).resolve().parents[1]
 # NumPy's other threads wait by spinning: on a busy machine that is millions of counted instructions.

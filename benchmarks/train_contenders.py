@@ -70,9 +70,10 @@ def ours(size: int, batch: int, steps: int, ema_decay: float = 0.0) -> dict:
     import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
     import tensorflow as tf
 
-    from mobilevit_tf import mobilevit, trainer
     from mobilevit_tf.config import ModelConfig, TrainConfig
-    from mobilevit_tf.image_spec import ImageSpec
+    from mobilevit_tf.families import mobilevit
+    from mobilevit_tf.image.image_spec import ImageSpec
+    from mobilevit_tf.train import trainer
 
     data = noise(size, batch)
 
@@ -155,9 +156,10 @@ def pipeline(size: int, batch: int, steps: int) -> dict:
     """The input alone: JPEG photos of 340 x 256 from a folder through crop and flip, as training reads them."""
     import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 
-    from mobilevit_tf import datasets, input_pipeline
     from mobilevit_tf.config import AugmentConfig, DataConfig
-    from mobilevit_tf.multiscale import plan_epoch
+    from mobilevit_tf.data import datasets
+    from mobilevit_tf.train import input_pipeline
+    from mobilevit_tf.train.multiscale import plan_epoch
 
     with tempfile.TemporaryDirectory() as folder:
         save_photos(Path(folder), batch * (steps + WARM_UP_STEPS + 1))

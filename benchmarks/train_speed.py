@@ -19,8 +19,8 @@ from pathlib import Path
 from absl import app, flags
 from tqdm import tqdm
 
-from mobilevit_tf import run_facts
 from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.reports import run_facts
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = Path(__file__).with_name("train_contenders.py")

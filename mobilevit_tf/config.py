@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.variants import published_dropout
+from mobilevit_tf.families.mobilevit_sizes import published_dropout
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,11 +6,12 @@ import argparse
 import io
 from pathlib import Path
 
-from mobilevit_tf import datasets, pixels
 from mobilevit_tf.config import DataConfig
+from mobilevit_tf.data import datasets
 from mobilevit_tf.errors import run_cli
+from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.files import write_atomic
-from mobilevit_tf.tflite_model import TFLiteModel
+from mobilevit_tf.image import pixels
 
 COLUMNS, RIGHT, WRONG = 5, "#1a7f37", "#cf222e"
 

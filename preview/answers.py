@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from preview.models import OpenModel
+from preview.open_models import OpenModel
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import gradio as gr
 
 from mobilevit_tf.errors import BadImage, UserError
 from preview import answers, tab_folder
-from preview.models import ModelStore
+from preview.open_models import ModelStore
 from preview.tab_model import facts
 from preview.uploads import Files, Photo, read_photo
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from mobilevit_tf.errors import BadImage, UserError
 from preview import answers, settings
-from preview.models import OpenModel
+from preview.open_models import OpenModel
 from preview.uploads import read_photo
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".heic", ".heif", ".avif")

@@ -10,7 +10,7 @@ import gradio as gr
 
 from mobilevit_tf.errors import UserError
 from preview import api, render, settings, tab_classify, tab_compare, tab_folder, tab_model
-from preview.models import ModelStore
+from preview.open_models import ModelStore
 from preview.uploads import ModelButton
 
 STYLE = Path(__file__).with_name("page.css")

@@ -9,7 +9,7 @@ import gradio as gr
 
 from mobilevit_tf.errors import BadImage, UserError
 from preview import answers, render, settings
-from preview.models import ModelStore
+from preview.open_models import ModelStore
 from preview.uploads import Photo, read_photo
 
 PROTOCOL_CHOICES = [("Training protocol: resize and crop", "crop"), ("Phone's view: stretched", "stretch")]

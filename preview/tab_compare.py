@@ -9,7 +9,7 @@ import gradio as gr
 
 from mobilevit_tf.errors import UserError
 from preview import answers, render
-from preview.models import ModelStore
+from preview.open_models import ModelStore
 from preview.tab_classify import WELCOME, complaint, examples, photo_input, protocol_switch
 from preview.uploads import read_photo
 

@@ -12,7 +12,7 @@ import gradio as gr
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_atomic
 from preview import folders, render, render_folder
-from preview.models import ModelStore
+from preview.open_models import ModelStore
 from preview.tab_classify import protocol_switch
 from preview.uploads import Files
 

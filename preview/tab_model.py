@@ -7,7 +7,7 @@ import gradio as gr
 
 from mobilevit_tf.errors import UserError
 from preview import render
-from preview.models import ModelStore, OpenModel
+from preview.open_models import ModelStore, OpenModel
 
 
 def facts(model: OpenModel) -> dict[str, str]:

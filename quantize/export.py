@@ -51,7 +51,7 @@ def _main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
     plain_messages()
     calibrate, tune = _configs()
-    from mobilevit_tf import run_dir
+    from mobilevit_tf.train import run_dir
 
     run = Path(FLAGS.run) if FLAGS.run else run_dir.newest_run()
     output = Path(FLAGS.output) if FLAGS.output else (run if run.is_dir() else run.parent) / "model.tflite"

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 
-from mobilevit_tf import datasets, evaluate, imagenet, model_file, run_dir
 from mobilevit_tf.config import DataConfig
+from mobilevit_tf.data import datasets, imagenet
+from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.evaluation import evaluate
 from mobilevit_tf.files import write_atomic, write_json
-from mobilevit_tf.model_file import ModelFile
-from mobilevit_tf.source import Source
-from quantize import comparison, report, scores
-from quantize.comparison import Answers
-from quantize.pipeline import Exporter, modes
+from mobilevit_tf.models import model_file
+from mobilevit_tf.models.model_file import ModelFile
+from mobilevit_tf.train import run_dir
+from quantize.checks import comparison, report, scores
+from quantize.checks.comparison import Answers
+from quantize.exporter import Exporter, modes
 from quantize.settings import CalibrationConfig, FineTuneConfig
 
 KERAS_AGREEMENT, KERAS_DISTANCE = 0.99, 0.01  # between the fake-quantised model and its file

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from absl import app, flags
 
-from mobilevit_tf import datasets
 from mobilevit_tf.config import DataConfig
+from mobilevit_tf.data import datasets
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.files import write_atomic, write_json
-from quantize import comparison, report
+from quantize.checks import comparison, report
 
 _DATA = DataConfig()
 flags.DEFINE_string("baseline", None, "The .tflite to compare with.", required=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pages import answer, chromium, complaint, give_photo, open_page, ready, settle, tab
 from playwright.sync_api import Browser, Page
-from preview_server import ROOT
+from support.preview_server import ROOT
 
 EXAMPLES = ROOT / "examples"
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", ROOT / "runs" / "preview"))

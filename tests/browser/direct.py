@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from mobilevit_tf.tflite_model import TFLiteModel
+from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 
 model_path, photo_path, protocol = sys.argv[1:]
 model = TFLiteModel(model_path)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import TINY_RUN
 from pages import SLOW_MS, chromium
 from playwright.sync_api import Browser, Page
-from preview_server import ROOT
+from support.commands import TINY_RUN
+from support.preview_server import ROOT
 
 CURVES = """() => [...document.querySelectorAll('.plots figure')].map(figure => ({
   title: figure.querySelector('h3').innerText,

@@ -6,7 +6,7 @@ import java.security.MessageDigest
 import org.json.JSONArray
 import org.json.JSONObject
 
-/** The vectors that tests/make_golden.py wrote, and the formula it draws its pictures with. */
+/** The vectors that tests/support/make_golden.py wrote, and the formula it draws its pictures with. */
 object Golden {
     val folder = File(System.getProperty("demo.golden"))
     val vectors = JSONObject(File(folder, "vectors.json").readText())

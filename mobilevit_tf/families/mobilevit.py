@@ -1,0 +1,209 @@
+"""MobileViT (arXiv 2110.02178) as one Functional builder for training, quantisation-aware fine-tuning and export.
+
+`python -m mobilevit_tf.mobilevit` prints the variants with their parameters and multiply-accumulates.
+"""
+
+from __future__ import annotations
+
+import math
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import tf_keras
+from tf_keras import layers as keras_layers
+
+from mobilevit_tf.config import ModelConfig
+from mobilevit_tf.families.mobilevit_sizes import VARIANTS, Stage, get_variant
+from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers.dropout import StatelessDropout
+from quantize.layers import folded as folded_layers
+
+
+class _Builder:
+    """Adds named layers to a Functional graph; `folded` leaves out what folding moves into the convolutions."""
+
+    def __init__(self, config: ModelConfig, height: int | None, width: int | None, folded: bool, softmax: bool):
+        self.config, self.variant = config, get_variant(config.variant)
+        self.height, self.width, self.folded, self.softmax = height, width, folded, softmax
+        self.dropout_rate, self.classifier_dropout_rate = (0.0, 0.0) if folded else config.rates
+
+    def conv(
+        self, x, filters: int, name: str, *, kernel: int = 1, stride: int = 1, act: bool = True, norm: bool = True
+    ):
+        """Convolution [B, H, W, C] -> [B, H / stride, W / stride, filters], BatchNorm and swish as asked."""
+        x, padding = self._pad(x, name, stride)
+        kind = blocks.PointwiseConv2D if kernel == 1 and not self.folded else keras_layers.Conv2D
+        conv = kind(
+            filters, kernel, stride, padding, use_bias=norm and self.folded,
+            kernel_initializer=blocks.kaiming(), name=f"{name}_conv",
+        )  # fmt: skip
+        return self._norm_act(conv(x), name, norm, act)
+
+    def depthwise(self, x, name: str, *, stride: int):
+        """Depthwise 3x3 convolution, BatchNorm, swish."""
+        x, padding = self._pad(x, name, stride)
+        conv = keras_layers.DepthwiseConv2D(
+            3, stride, padding, use_bias=self.folded,
+            depthwise_initializer=blocks.kaiming(depthwise=True), name=f"{name}_conv",
+        )  # fmt: skip
+        return self._norm_act(conv(x), name, norm=True, act=True)
+
+    def dense(self, x, filters: int, name: str):
+        """A dense layer over the channels, as a 1x1 convolution."""
+        kind = keras_layers.Conv2D if self.folded else blocks.PointwiseConv2D
+        return kind(filters, 1, kernel_initializer=blocks.linear(), name=name)(x)
+
+    def _pad(self, x, name: str, stride: int):
+        """One pixel on every side before a stride, as the paper's code has it: TensorFlow's "same" differs there."""
+        if stride == 1:
+            return x, "same"
+        if self.folded and None not in x.shape[1:]:
+            return folded_layers.EdgeZeros(name=f"{name}_pad")(x), "valid"
+        return keras_layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
+
+    def _norm_act(self, x, name: str, norm: bool, act: bool):
+        if norm and not self.folded:
+            x = keras_layers.BatchNormalization(
+                momentum=blocks.BATCH_NORM_MOMENTUM, epsilon=blocks.BATCH_NORM_EPSILON, name=f"{name}_bn"
+            )(x)
+        return blocks.Swish(name=f"{name}_swish")(x) if act else x
+
+    def layer_norm(self, x, name: str):
+        """LayerNorm; in the folded graph its scale, shift and centring are in the convolutions around it."""
+        if self.folded:
+            return folded_layers.RootMeanSquareNorm(name=name)(x)
+        return blocks.LayerNormalization(epsilon=blocks.LAYER_NORM_EPSILON, name=name)(x)
+
+    def dropout(self, x, name: str):
+        return StatelessDropout(self.dropout_rate, name=name)(x) if self.dropout_rate else x
+
+    def inverted_residual(self, x, filters: int, name: str, *, stride: int = 1):
+        """MobileNetV2's block (MV2): 1x1 expand, 3x3 depthwise, 1x1 project; a residual where the shapes agree."""
+        channels = x.shape[-1]
+        y = self.conv(x, channels * self.variant.expand_ratio, f"{name}_expand")
+        y = self.depthwise(y, f"{name}_depthwise", stride=stride)
+        y = self.conv(y, filters, f"{name}_project", act=False)
+        return keras_layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and channels == filters else y
+
+    def attention(self, x, patch_size: int, name: str):
+        """Multi-head self-attention over the pixels at the same place of their patches: [B, H, W, d] -> the same."""
+        heads, dim = self.variant.num_heads, x.shape[-1]
+        parts = {
+            part: blocks.SplitPatches(patch_size, heads, swapped=part == "value", name=f"{name}_{part}_split")(
+                self.dense(x, dim, f"{name}_{part}")
+            )
+            for part in ("query", "key", "value")
+        }
+        scores = blocks.ProductTransposed(name=f"{name}_scores")([parts["query"], parts["key"]])  # [B, P*heads, N, N]
+        if not self.softmax:
+            weights = folded_layers.Exponential(name=f"{name}_exponential")(scores)
+            mixed = folded_layers.WeightedMean(name=f"{name}_mix")([weights, parts["value"]])
+        else:
+            scale = 1 if self.folded else 1 / math.sqrt(dim // heads)  # folded into the query's weights
+            weights = self.dropout(blocks.ScaledSoftmax(scale, name=f"{name}_softmax")(scores), f"{name}_dropout")
+            mixed = blocks.ProductTransposed(name=f"{name}_mix")([weights, parts["value"]])  # [B, P*heads, N, d/heads]
+        mixed = blocks.MergePatches(patch_size, heads, name=f"{name}_merge")([mixed, x])  # [B, H, W, d]
+        return self.dense(mixed, dim, f"{name}_output")
+
+    def transformer(self, x, ffn_dim: int, patch_size: int, name: str):
+        """Pre-norm transformer layer on [B, H, W, d]."""
+        dim = x.shape[-1]
+        y = self.attention(self.layer_norm(x, f"{name}_norm1"), patch_size, f"{name}_attention")
+        x = keras_layers.Add(name=f"{name}_add1")([x, self.dropout(y, f"{name}_dropout1")])
+        y = self.dense(self.layer_norm(x, f"{name}_norm2"), ffn_dim, f"{name}_ffn1")
+        y = self.dropout(blocks.Swish(name=f"{name}_swish")(y), f"{name}_dropout2")
+        y = self.dropout(self.dense(y, dim, f"{name}_ffn2"), f"{name}_dropout3")
+        return keras_layers.Add(name=f"{name}_add2")([x, y])
+
+    def mobilevit_block(self, x, stage: Stage, patch_size: int, name: str):
+        """The MobileViT block (section 3.1): local 3x3, transformers over patches, fusion with the input."""
+        y = self.conv(x, stage.channels, f"{name}_local", kernel=3)
+        y = features = self.conv(y, stage.transformer_dim, f"{name}_projection", act=False, norm=False)
+        resized = None in features.shape[1:3] or features.shape[1] % patch_size or features.shape[2] % patch_size
+        if resized:
+            y = blocks.ResizeToMultiple(patch_size, name=f"{name}_resize")(y)
+        for index in range(stage.depth):
+            y = self.transformer(y, stage.ffn_dim, patch_size, f"{name}_transformer{index}")
+        y = self.layer_norm(y, f"{name}_norm")
+        if resized:
+            y = blocks.ResizeLike(name=f"{name}_resize_back")([y, features])
+        y = self.conv(y, stage.channels, f"{name}_output")
+        y = keras_layers.Concatenate(name=f"{name}_concat")([x, y])
+        return self.conv(y, stage.channels, f"{name}_fusion", kernel=3)
+
+    def classifier(self, x):
+        """Pooled features -> logits [B, num_classes]; a 1x1 convolution in the folded graph, as every dense layer."""
+        if self.folded:
+            x = self.dense(x, self.config.num_classes, "classifier")  # [B, 1, 1, head] -> [B, 1, 1, N]
+            return keras_layers.Flatten(name="logits")(x)
+        if self.classifier_dropout_rate:
+            x = StatelessDropout(self.classifier_dropout_rate, name="classifier_dropout")(x)
+        return keras_layers.Dense(
+            self.config.num_classes, kernel_initializer=blocks.linear(), dtype="float32", name="classifier"
+        )(x)
+
+    def build(self, batch_size: int | None) -> tf_keras.Model:
+        variant = self.variant
+        image = keras_layers.Input((self.height, self.width, 3), batch_size, name="image")
+        x = self.conv(image, variant.stem, "stem", kernel=3, stride=2)
+        x = self.inverted_residual(x, variant.layer1, "layer1_mv2")
+        for index in range(3):
+            x = self.inverted_residual(x, variant.layer2, f"layer2_mv2{index}", stride=2 if index == 0 else 1)
+        for number, stage, patch_size in zip((3, 4, 5), variant.stages, self.config.patch_sizes, strict=True):
+            x = self.inverted_residual(x, stage.channels, f"layer{number}_mv2", stride=2)
+            x = self.mobilevit_block(x, stage, patch_size, f"layer{number}_vit")
+        x = self.conv(x, variant.head, "head")
+        x = keras_layers.GlobalAveragePooling2D(keepdims=self.folded, name="pool")(x)
+        logits = self.classifier(x)
+        return tf_keras.Model(image, logits, name=f"mobilevit_{self.config.variant}")
+
+
+def build(
+    config: ModelConfig,
+    height: int | None = None,
+    width: int | None = None,
+    *,
+    batch_size: int | None = None,
+    folded: bool = False,
+    softmax: bool = True,
+) -> tf_keras.Model:
+    """The model: float images [B, height, width, 3] -> logits [B, num_classes].
+
+    Args:
+      config: variant, classes, patches, dropout.
+      height, width: input size in pixels; None builds one graph for any size. A feature map that does not divide
+        into patches is resized bilinearly inside the block, as the paper's code does (224: 7x7 -> 8x8 -> 7x7).
+      batch_size: B, None for any.
+      folded: what is quantised and exported, with the weights of `quantize.fold.fold`: no BatchNorm and no dropout,
+        each convolution with a bias instead, and the layers of `folded_layers` where they are cheaper.
+      softmax: False takes, with `folded`, an exponential and a division for attention's softmax: cheaper, and equal.
+    """
+    return _Builder(config, height, width, folded, softmax or not folded).build(batch_size)
+
+
+def count_macs(model: tf_keras.Model) -> int:
+    """Multiply-accumulates of one image in convolutions, dense layers and attention products (fixed input size)."""
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, keras_layers.DepthwiseConv2D):
+            total += math.prod(layer.output_shape[1:]) * math.prod(layer.kernel_size)
+        elif isinstance(layer, keras_layers.Conv2D):
+            total += math.prod(layer.output_shape[1:]) * math.prod(layer.kernel.shape[:3])
+        elif isinstance(layer, keras_layers.Dense):
+            total += math.prod(layer.kernel.shape)
+        elif isinstance(layer, blocks.ProductTransposed):
+            total += math.prod(layer.output_shape[1:]) * layer.input_shape[0][-1]
+    return total
+
+
+def main() -> None:
+    """Prints one row per variant at 256 x 256 and 1,000 classes."""
+    print(f"{'variant':8} {'parameters':>11} {'MACs (M)':>9}  {'output':12} published top-1")
+    for name, variant in VARIANTS.items():
+        model = build(ModelConfig(name), 256, 256)
+        parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        top1 = "-" if variant.top1 is None else f"{variant.top1} %"
+        print(f"{name:8} {parameters:11,} {count_macs(model) / 1e6:9.1f}  {model.output_shape!s:12} {top1}")
+
+
+if __name__ == "__main__":
+    main()

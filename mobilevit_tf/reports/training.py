@@ -1,0 +1,192 @@
+"""`report.html`: one self-contained page about a training run, with nothing to fetch and no script."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from mobilevit_tf.data.source import Source
+from mobilevit_tf.evaluation.evaluate import Evaluation
+from mobilevit_tf.files import write_atomic
+from mobilevit_tf.image import pixels
+from mobilevit_tf.reports import plots
+from mobilevit_tf.reports.model_card import accuracy_interval, confused_pairs
+from mobilevit_tf.reports.style import page, section
+
+NAME = "report.html"
+_MISTAKES = 24
+_THUMBNAIL = 224  # pixels, twice the shown size: sharp on a phone
+_PAIRS = 8
+
+
+def write_report(
+    run_dir: str | Path,
+    title: str,
+    history: Sequence[Mapping[str, float]],
+    metrics: Mapping[str, object],
+    evaluation: Evaluation,
+    source: Source,
+    split: str = "val",
+) -> Path:
+    """Writes the report of a run; an older one is replaced at the last moment.
+
+    Args:
+      run_dir: where `report.html` goes.
+      title: of the page, plain text such as "MobileViT-XXS, flowers".
+      history: one mapping an epoch: epoch, train_loss, learning_rate, images_per_second, seconds, and where it was
+        validated val_loss, val_top1.
+      metrics: what metrics.json holds, `train_seconds` and `run_facts.collect()` included; every entry is shown.
+      evaluation: the answers of the weights that the run keeps.
+      source: where the evaluated photos are read again, for the thumbnails.
+      split: the split that `evaluation` is of.
+    """
+    parts = [
+        _head(title, metrics, evaluation, split),
+        section("Training", _training(history)),
+        section("Confusion matrix", _confusion(evaluation)),
+        section("Classes", _classes(evaluation)),
+        section("Surest mistakes", _mistakes(evaluation, source, split)),
+        section("How it was made", _facts(metrics)),
+    ]
+    return write_atomic(Path(run_dir) / NAME, page(title, "\n".join(parts)).encode())
+
+
+def _head(title: str, metrics: Mapping, evaluation: Evaluation, split: str) -> str:
+    low, high = accuracy_interval(evaluation.top1, len(evaluation.ids))
+    tiles = {f"top-1, {low:.1%} to {high:.1%} at 95 %": f"{evaluation.top1:.2%}"}
+    if len(evaluation.labels) > 5:
+        tiles["top-5"] = f"{evaluation.top5:.2%}"
+    tiles |= {
+        "macro F1": f"{evaluation.macro_f1:.3f}",
+        "cross entropy": f"{evaluation.loss:.3f}",
+        f"photos in {split}": f"{len(evaluation.ids):,}",
+        "classes": f"{len(evaluation.labels):,}",
+    }
+    if "train_seconds" in metrics:
+        tiles["training time"] = duration(metrics["train_seconds"])
+    cells = (f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
+             for name, value in tiles.items())  # fmt: skip
+    date = html.escape(str(metrics.get("finished", "")))
+    return f'<h1>{html.escape(title)}</h1>\n<p class="soft">{date}</p>\n<div class="tiles">{"".join(cells)}</div>'
+
+
+def duration(seconds: float) -> str:
+    """7384 -> "2 h 3 min"; below an hour minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Plain texts, escaped here; the first column is the row's name."""
+    titles = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
+    lines = []
+    for first, *others in rows:
+        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in others)
+        lines.append(f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>')
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _training(history: Sequence[Mapping[str, float]]) -> str:
+    if not history:
+        return '<p class="soft">No epoch was trained.</p>'
+    figures = [f'<figure class="card"><h3>{html.escape(title)}</h3>{svg}</figure>'
+               for title, svg in plots.curves(history).items()]  # fmt: skip
+    columns = {
+        "train_loss": "training loss", "val_loss": "validation loss", "val_top1": "top-1",
+        "learning_rate": "learning rate", "images_per_second": "images/s", "seconds": "seconds",
+    }  # fmt: skip
+    formats = {"val_top1": ".2%", "learning_rate": ".2e", "images_per_second": ",.0f", "seconds": ",.0f"}
+    rows = [[f"{row['epoch']:g}", *(format(row[key], formats.get(key, ".4f")) if key in row else "" for key in columns)]
+            for row in history]  # fmt: skip
+    table = _table(["epoch", *columns.values()], rows)
+    return (
+        f'<div class="plots">{"".join(figures)}</div>\n<details><summary>Every epoch in numbers</summary>'
+        f'<div class="card scroll tall">{table}</div></details>'
+    )
+
+
+def _confusion(evaluation: Evaluation) -> str:
+    pairs = [f"<li>{html.escape(true)} taken for {html.escape(predicted)}: {photos}</li>"
+             for true, predicted, photos in confused_pairs(evaluation, _PAIRS)]  # fmt: skip
+    listed = (
+        f"<h3>Most frequent mistakes</h3><ul>{''.join(pairs)}</ul>" if pairs else "<p>No photo is misclassified.</p>"
+    )
+    svg = plots.confusion(evaluation.confusion, evaluation.labels)
+    return f'<figure class="card matrix">{svg}<figcaption>{listed}</figcaption></figure>'
+
+
+def _classes(evaluation: Evaluation) -> str:
+    rows = [
+        [row.label, f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", f"{row.support:,}"]
+        for row in evaluation.per_class
+    ]
+    return f'<div class="card scroll tall">{_table(["class", "precision", "recall", "F1", "photos"], rows)}</div>'
+
+
+def _mistakes(evaluation: Evaluation, source: Source, split: str) -> str:
+    indices = evaluation.worst_mistakes(_MISTAKES)
+    if not indices:
+        return "<p>Every photo is classified right.</p>"
+    photos = _photos(source, split, {evaluation.ids[index] for index in indices})
+    figures = "".join(_mistake(evaluation, index, photos[evaluation.ids[index]]) for index in indices)
+    wrong = int((evaluation.y_pred != evaluation.y_true).sum())
+    return f'<p class="soft">{len(indices)} of {wrong:,}, the surest first.</p>\n<div class="photos">{figures}</div>'
+
+
+def _photos(source: Source, split: str, ids: set[str]) -> dict[str, bytes]:
+    found = {}
+    for example in source.examples(split):
+        if example.id in ids:
+            found[example.id] = example.data
+            if len(found) == len(ids):
+                break
+    return found
+
+
+def _mistake(evaluation: Evaluation, index: int, data: bytes) -> str:
+    predicted, true = evaluation.y_pred[index], evaluation.y_true[index]
+    scores, name = evaluation.scores[index], html.escape(evaluation.ids[index])
+    return (
+        f'<figure class="card"><img alt="{name}" src="{_thumbnail(data)}"><figcaption>'
+        f'<span class="wrong">{html.escape(evaluation.labels[predicted])}</span> {scores[predicted]:.1%}<br>'
+        f"is {html.escape(evaluation.labels[true])} ({scores[true]:.1%})<br><small>{name}</small></figcaption></figure>"
+    )
+
+
+def _thumbnail(data: bytes) -> str:
+    """Photo bytes -> data URL of a small JPEG, upright, in sRGB; tiny pictures are enlarged without smoothing."""
+    image = pixels.decode_image(data)
+    if max(image.size) < _THUMBNAIL // 4:
+        factor = _THUMBNAIL // max(image.size)
+        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _facts(metrics: Mapping[str, object]) -> str:
+    command = html.escape(str(metrics.get("command", "")))
+    rows = "".join(f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
+                   for name, value in _flat(metrics) if name != "command")  # fmt: skip
+    shown = f'<pre class="card">{command}</pre>\n' if command else ""
+    return f'{shown}<div class="card scroll"><table class="facts"><tbody>{rows}</tbody></table></div>'
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as ("versions.numpy", "2.1.3") pairs."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            yield f"{prefix}{key}", f"{value:.6g}" if isinstance(value, float) else textwrap.shorten(text, 400)

@@ -1,0 +1,251 @@
+"""The training loop: epochs, checkpoints, evaluation of the EMA weights, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import time
+from pathlib import Path
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from mobilevit_tf.data.source import Source
+from mobilevit_tf.errors import UserError
+from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.models import model_file, weights
+from mobilevit_tf.models.model_file import ModelFile
+from mobilevit_tf.train import checkpoint, input_pipeline, schedule
+from mobilevit_tf.train.checkpoint import NonFiniteError, Progress
+from mobilevit_tf.train.guards import readable_data_errors, stop_signals
+from mobilevit_tf.train.multiscale import Step, plan_epoch
+from mobilevit_tf.train.run_dir import CHECKPOINTS, RunConfig
+from mobilevit_tf.train.tensorboard_log import TensorBoardLog
+from mobilevit_tf.train.trainer import Trainer, place_in_cluster
+
+_LOGGER = logging.getLogger(__name__)
+MAX_ROLLBACKS = 3
+
+
+class Run:
+    """One training run in this process.
+
+    Attributes:
+      progress: where it stands, as the next checkpoint will hold it.
+    """
+
+    def __init__(
+        self, config: RunConfig, source: Source, spec: ImageSpec, trainer: Trainer, run_dir: Path,
+        license: str = model_file.LICENSE,
+    ):  # fmt: skip
+        self.config, self.source, self.spec, self.trainer, self.run_dir = config, source, spec, trainer, run_dir
+        self.license = license
+        self.host, self.hosts = place_in_cluster(trainer.strategy)
+        self.is_chief = self.host == 0
+        self.replicas = trainer.strategy.num_replicas_in_sync
+        self.train_images = source.size("train")
+        if self.train_images < self.replicas:
+            raise UserError(f"{self.train_images} training photos for {self.replicas} replicas: expected one for each")
+        self.stop_signal: int | None = None
+        self.progress = checkpoint.restore(self.folder, trainer) or Progress(train_images=self.train_images)
+        self._require_same_start()
+        self.warmup_steps = schedule.warmup_steps(config.train, len(self.plan(0)))
+        # Throughput of this process without its first step, which traces the graph.
+        self.traced, self.timed_images, self.timed_seconds = False, 0, 0.0
+
+    def _require_same_start(self) -> None:
+        before, step = self.progress.train_images, self.progress.step
+        if before not in (0, self.train_images):
+            raise UserError(f"{self.run_dir} was begun on {before} training photos, now there are {self.train_images}: "
+                            "choose another --model_dir")  # fmt: skip
+        if self.hosts > 1 and self._sum(step) != step * self.replicas:
+            raise UserError(f"not every worker found the checkpoint of step {step}: --model_dir must be one folder "
+                            "that all of them reach")  # fmt: skip
+
+    def _sum(self, value: float) -> float:
+        """Sum of every replica's value, on all workers: each of them must call this."""
+        strategy = self.trainer.strategy
+        values = strategy.run(tf.identity, (tf.constant(value, tf.float64),))
+        return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
+
+    @property
+    def folder(self) -> Path:
+        return self.run_dir / CHECKPOINTS
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        return self.host, self.hosts
+
+    def plan(self, epoch: int) -> list[Step]:
+        """The steps of one epoch."""
+        train = self.config.train
+        return plan_epoch(
+            self.train_images, batch_size=train.batch_size, replicas=self.replicas, base_size=train.input_size,
+            sizes=train.multiscale, seed=train.seed, epoch=epoch,
+        )  # fmt: skip
+
+    def fit(self) -> None:
+        """Trains what is left of the run, saving after every epoch and validating where it is due."""
+        epochs, progress = self.config.train.epochs, self.progress
+        if progress.step:
+            _LOGGER.info("resumed at step %d", progress.step)
+        log = TensorBoardLog(self.run_dir / "tensorboard") if self.is_chief else None
+        done = progress.epoch * self.train_images + progress.images
+        total, quiet = epochs * self.train_images, not self.is_chief
+        bar = tqdm(total=total, initial=done, unit="img", disable=quiet, smoothing=0.05)
+        with bar, stop_signals(self):
+            if self.config.train.on_nan == "rollback" and not progress.step:
+                self._save()
+            while self.progress.epoch < epochs:
+                try:
+                    self._train_epoch(bar)
+                    self._end_epoch(bar, log)
+                except NonFiniteError as error:
+                    self._roll_back(error, bar)
+                self._stop_if_asked()
+
+    def _train_epoch(self, bar: tqdm) -> None:
+        progress, train, plan = self.progress, self.config.train, self.plan(self.progress.epoch)
+        bar.set_description(f"epoch {progress.epoch + 1}/{train.epochs}")
+        iterator = iter(self._training_data(plan))
+        frozen = progress.epoch < train.freeze_epochs
+        if progress.epoch and progress.epoch == train.freeze_epochs and not progress.epoch_step:
+            self._forget_moments()
+        while progress.epoch_step < len(plan):
+            start, images = time.perf_counter(), plan[progress.epoch_step].images
+            rate = schedule.learning_rate(train, progress.step, progress.epoch, self.warmup_steps) * progress.rate_scale
+            with readable_data_errors(progress.step):
+                loss = float(self.trainer.train_step(iterator, rate, images, progress.step, frozen))
+            if not math.isfinite(loss):
+                raise NonFiniteError(self._describe_batch(loss, rate))
+            progress.step += 1
+            progress.epoch_step += 1
+            progress.loss_sum += loss * images
+            progress.images += images
+            seconds = time.perf_counter() - start
+            progress.seconds += seconds
+            if self.traced:
+                self.timed_images, self.timed_seconds = self.timed_images + images, self.timed_seconds + seconds
+            self.traced = True
+            bar.update(images)
+            bar.set_postfix(loss=f"{progress.loss_sum / progress.images:.3f}", refresh=False)
+            self._stop_if_asked()
+            if progress.step % train.checkpoint_steps == 0 and progress.epoch_step < len(plan):
+                self._save()
+
+    def _forget_moments(self) -> None:
+        """Starts AdamW anew where the backbone begins to learn.
+
+        Its bias correction counts the steps of the frozen epochs too: it would no longer lift the backbone's fresh
+        second moments, and the first updates would be several times the learning rate.
+        """
+        for variable in self.trainer.optimizer.variables:
+            variable.assign(tf.zeros_like(variable))
+        self.traced = False  # the next step is another graph
+
+    def _training_data(self, plan: list[Step]):
+        host_plan = input_pipeline.HostPlan(plan, self.host, self.hosts)
+        progress, seed = self.progress, self.config.train.seed
+        return self.trainer.strategy.distribute_datasets_from_function(
+            lambda context: input_pipeline.training_dataset(
+                self.source, host_plan, self.shard, self.config.augment, seed, progress.epoch, progress.epoch_step
+            )
+        )
+
+    def _end_epoch(self, bar: tqdm, log: TensorBoardLog | None) -> None:
+        progress, train = self.progress, self.config.train
+        rate = schedule.learning_rate(train, progress.step - 1, progress.epoch, self.warmup_steps) * progress.rate_scale
+        row = {
+            "epoch": progress.epoch + 1,
+            "train_loss": progress.loss_sum / progress.images,
+            "learning_rate": rate,
+            "images_per_second": self.timed_images / self.timed_seconds if self.timed_images else 0.0,
+            "seconds": progress.seconds,
+        }
+        if row["epoch"] % train.validate_every == 0 or row["epoch"] == train.epochs:
+            row |= self._validate()
+        progress.history.append(row)
+        progress.epoch, progress.epoch_step, progress.loss_sum, progress.images = progress.epoch + 1, 0, 0.0, 0
+        if self.is_chief:
+            shown = f"epoch {row['epoch']}/{train.epochs}  loss {row['train_loss']:.3f}  "
+            shown += f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2%}  " if "val_top1" in row else ""
+            bar.write(f"{shown}{row['images_per_second']:.0f} images/s")
+            log.write(row, progress.step)
+        if "val_top1" in row and all(row["val_top1"] > entry.get("val_top1", -1) for entry in progress.history[:-1]):
+            self.save_model("best.safetensors")  # of equals the first, as metrics.json says
+        self._save()
+
+    def _validate(self) -> dict[str, float]:
+        top1, loss = self.evaluate("val")
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the validation loss became {loss} after step {self.progress.step}; {self._advice()}")
+        return {"val_loss": loss, "val_top1": top1}
+
+    def evaluate(self, split: str) -> tuple[float, float]:
+        """(top-1 in [0, 1], mean cross entropy) of the EMA weights, computed on every replica."""
+        batch, size = self.config.train.batch_size, self.source.size(split)
+        rounds = math.ceil(math.ceil(size / self.hosts) / (batch * (self.replicas // self.hosts)))
+        batches = rounds * self.replicas // self.hosts
+        data = self.trainer.strategy.distribute_datasets_from_function(
+            lambda context: input_pipeline.evaluation_dataset(self.source, split, self.spec, batch, self.shard, batches)
+        )
+        iterator = iter(data)
+        with readable_data_errors(self.progress.step):
+            sums = [self.trainer.evaluation_step(iterator).numpy() for _ in range(rounds)]
+        right, loss, images = np.sum(sums, axis=0, dtype=np.float64)
+        return float(right / images), float(loss / images)
+
+    def model_file(self) -> ModelFile:
+        """The EMA weights with all that export needs."""
+        values = weights.to_dict(self.trainer.ema_model)
+        names, run_id = self.source.class_names, self.run_dir.name
+        return ModelFile(self.config.model, self.spec, names, values, run_id, self.license)
+
+    def save_model(self, name: str) -> None:
+        """Writes the EMA weights; every worker calls this, the chief writes."""
+        model = self.model_file()
+        if self.is_chief:
+            model_file.save(self.run_dir / name, model)
+
+    def _save(self) -> None:
+        keep = self.config.train.keep_checkpoints
+        checkpoint.save(self.folder, self.trainer, self.progress, keep, write=self.is_chief)
+
+    def _stop_if_asked(self) -> None:
+        """Saves and ends the run where this worker or another got a signal; all end together, or saving would hang."""
+        asked = self.stop_signal is not None
+        if not (asked if self.hosts == 1 else self._sum(float(asked))):
+            return
+        self._save()
+        name = signal.Signals(self.stop_signal).name if asked else "another worker"
+        raise UserError(f"stopped by {name} at step {self.progress.step}, all is saved; go on with the same command "
+                        f"and --model_dir={self.run_dir}")  # fmt: skip
+
+    def _describe_batch(self, loss: float, rate: float) -> str:
+        progress, seed = self.progress, self.config.train.seed
+        plan = input_pipeline.HostPlan(self.plan(progress.epoch), self.host, self.hosts)
+        names = input_pipeline.ids_of_step(self.source, plan, self.shard, seed, progress.epoch, progress.epoch_step)
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        return f"the loss became {loss} at step {progress.step} (learning rate {rate:.2e}) on {shown}; {self._advice()}"
+
+    def _advice(self) -> str:
+        saved = any(self.folder.glob("step-*"))
+        last = f"the last good checkpoint is in {self.folder}" if saved else "nothing was saved yet"
+        return f"{last}: use --on_nan=rollback, or a lower --learning_rate and another --model_dir"
+
+    def _roll_back(self, error: NonFiniteError, bar: tqdm) -> None:
+        rollbacks, scale = self.progress.rollbacks + 1, self.progress.rate_scale / 2
+        if self.config.train.on_nan == "stop" or rollbacks > MAX_ROLLBACKS:
+            raise error
+        # The newest checkpoint may hold the very weights that gave the NaN: one before that where there is one.
+        below = checkpoint.restore(self.folder, self.trainer, below=self.progress.step)
+        restored = below or checkpoint.restore(self.folder, self.trainer)
+        if restored is None:
+            raise error
+        self.progress = restored
+        self.progress.rollbacks, self.progress.rate_scale = rollbacks, scale
+        bar.n = restored.epoch * self.train_images + restored.images
+        _LOGGER.warning("%s. Rolled back to step %d at half the learning rate", error, restored.step)

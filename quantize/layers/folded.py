@@ -1,0 +1,83 @@
+"""The layers of the folded graph: cheaper forms of the trained graph's, equal for the weights of `quantize.fold`.
+
+Each was chosen by counting ARM64 instructions of the exported file (docs/quantisation.md).
+"""
+
+from __future__ import annotations
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import tensorflow as tf
+import tf_keras
+
+from mobilevit_tf.layers.blocks import LAYER_NORM_EPSILON
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class RootMeanSquareNorm(tf_keras.layers.Layer):
+    """x / sqrt(mean(x^2) + epsilon) over the channels: LayerNorm of tokens whose mean is zero, without gamma, beta."""
+
+    def call(self, inputs):
+        square = tf.reduce_mean(inputs * inputs, -1, keepdims=True)
+        return inputs * tf.math.rsqrt(square + LAYER_NORM_EPSILON)
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class EdgeZeros(tf_keras.layers.Layer):
+    """Zeros around [B, H, W, C] of fixed size for a 3x3 "valid" convolution of stride 2: the padding that it reads.
+
+    As a concatenation, which the runtime copies row by row; its PAD takes ten times as long for three channels.
+
+    Attributes:
+      fill: before the stem, the pixel that stands for zero: one value a channel; None for zeros.
+    """
+
+    def __init__(self, fill: tuple[float, ...] | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.fill = fill
+
+    def get_config(self):
+        return super().get_config() | {"fill": self.fill}
+
+    def call(self, inputs):
+        for axis in (1, 2):
+            batch = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
+            sides = [1 if other == axis else inputs.shape[other] for other in (1, 2, 3)]
+            zeros = tf.zeros([batch, *sides])
+            if self.fill is not None:
+                zeros += tf.constant(self.fill)
+            inputs = tf.concat([zeros, inputs, zeros] if inputs.shape[axis] % 2 else [zeros, inputs], axis)
+        return inputs
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class Exponential(tf_keras.layers.Layer):
+    """exp(scores - shift): softmax's numerator, whatever the shift.
+
+    Attributes:
+      shift: a constant where one keeps every row's largest score well within the +-88 of float32's exponential; None
+        subtracts each row's maximum, as softmax does: a pass more, by an operator that older runtimes do slowly.
+    """
+
+    def __init__(self, shift: float | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.shift = shift
+
+    def call(self, inputs):
+        if self.shift is None:
+            return tf.exp(inputs - tf.reduce_max(inputs, -1, keepdims=True))
+        return tf.exp(inputs - self.shift if self.shift else inputs)
+
+    def get_config(self):
+        return super().get_config() | {"shift": self.shift}
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class WeightedMean(tf_keras.layers.Layer):
+    """Called on (weights [.., N, N], values [.., c, N]): the values' mean under each row of weights, [.., N, c].
+
+    Dividing after the product is a division of N * c numbers, where softmax divides N * N.
+    """
+
+    def call(self, inputs):
+        weights, values = inputs
+        return tf.matmul(weights, values, transpose_b=True) / tf.reduce_sum(weights, -1, keepdims=True)

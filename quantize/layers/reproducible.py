@@ -1,0 +1,121 @@
+"""What an int8 file takes for some folded layers so that every runtime gives the same scores (docs/quantisation.md).
+
+Between 8-bit tensors stand only operations that IEEE 754 rounds one way, sums that float32 holds exactly, and tables.
+"""
+
+from __future__ import annotations
+
+import math
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers.blocks import LAYER_NORM_EPSILON
+from quantize.layers import folded
+
+LEVELS = 255  # steps between the ends of an 8-bit range
+# Scores are whole multiples of FINEST_SCORE (`quantize.settle` sees to it). An odd number of it as step keeps all of
+# them away from the middle between two steps, by 1/32768 of a step at least: runtimes cannot round to other sides.
+FINEST_SCORE = 2.0**-16
+STEP = 1323 * FINEST_SCORE
+SPAN = LEVELS * STEP  # 5.15: a score as far below its row's maximum counts nothing
+MARGIN = 3.0  # how far beyond those of calibration photos other photos' row maxima may lie
+COARSEST = 0.25  # step of scores; with 0.24 the answers were as near to the float model's as with STEP
+RISE = (-255 / 256, 0.0)  # range of exp(x) - 1: its steps are powers of two, so that sums of weights are exact
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class ReproducibleNorm(folded.RootMeanSquareNorm):
+    """x / sqrt(mean(x^2) + epsilon) in operations that IEEE 754 rounds one way.
+
+    No mean, of which runtimes make a division or a product; no reciprocal root.
+    """
+
+    def call(self, inputs):
+        channels = inputs.shape[-1]
+        square = tf.reduce_sum(inputs * inputs, -1, keepdims=True) + channels * LAYER_NORM_EPSILON
+        # The maximum changes nothing: it keeps the converter from making one RSQRT of root and division.
+        root = tf.maximum(tf.sqrt(square), LAYER_NORM_EPSILON)
+        return inputs * (2 * math.sqrt(channels) / twice_the_root(square, root))
+
+
+def twice_the_root(square, root):
+    """Heron's step without its halving: one float32 number for roots of `square` that differ in their last bit.
+
+    So it is for all float32 numbers in [1, 4) but 1.0000001, and so for all exponents.
+    """
+    return root + square / root
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class NegativeProduct(blocks.ProductTransposed):
+    """Called on (a, b): -(a @ b^T). The sign keeps the converter from making the product, its result too, 8-bit."""
+
+    def call(self, inputs):
+        left, right = inputs
+        return tf.matmul(left, -right, transpose_b=True)
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class TableExponential(tf_keras.layers.Layer):
+    """-scores -> exp(score - row maximum) - 1 in steps of 1/256, from -255/256 to 0.
+
+    The file holds it as an 8-bit ELU, exp(x) - 1 for x below 0, which runtimes compute by a table of 256 numbers: the
+    same everywhere, where no two of them compute float32's exponential alike.
+
+    Attributes:
+      limits: (lowest or 0, highest or 0) of the row maxima of calibration photos. Where 254 steps of at most COARSEST
+        reach over them and what lies SPAN below, with a MARGIN at both ends, scores are rounded before their maximum
+        is taken, in 8 bits: a quarter of the bytes to move. None, or farther apart: the maximum is taken in float, and
+        steps are STEP.
+    """
+
+    def __init__(self, limits: tuple[float, float] | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.limits = limits
+
+    def call(self, inputs):
+        low, high = self.limits or (-math.inf, math.inf)
+        low, high = min(low - MARGIN - SPAN, 0.0), max(high + MARGIN, 0.0)
+        step = STEP
+        if high - low <= (LEVELS - 1) * COARSEST:
+            step = table_step((high - low) / (LEVELS - 1))  # one step for the rounding of where 0 lies
+            above = math.ceil(high / step)
+            inputs = tf.quantization.fake_quant_with_min_max_args(inputs, -above * step, (LEVELS - above) * step)
+        below = tf.reduce_min(inputs, -1, keepdims=True) - inputs
+        below = tf.quantization.fake_quant_with_min_max_args(below, -LEVELS * step, 0.0)
+        return tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
+
+    def get_config(self):
+        return super().get_config() | {"limits": self.limits}
+
+
+def table_step(smallest: float) -> float:
+    """The first odd multiple of FINEST_SCORE from `smallest` on that leaves no entry of the table near a middle."""
+    multiple = math.ceil(smallest / FINEST_SCORE) | 1
+    while _nearest_middle(multiple * FINEST_SCORE) < 1e-3:
+        multiple += 2
+    return multiple * FINEST_SCORE
+
+
+def _nearest_middle(step: float) -> float:
+    """How near an entry exp(-n step) - 1 comes to the middle between two steps of RISE; below it all is one step."""
+    entries = 256 * np.expm1(-np.arange(LEVELS + 1) * step)
+    return float(np.abs(entries[entries > RISE[0] * 256 - 0.25] % 1 - 0.5).min())
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class TableWeightedMean(folded.WeightedMean):
+    """Called on (rises [.., N, N] of `TableExponential`, values [.., c, N]): the mean under weights 255/256 + rise.
+
+    The sum of the values joins the product, not 255/256 each of the N * N rises.
+    """
+
+    def call(self, inputs):
+        rises, values = inputs
+        total = tf.expand_dims(tf.reduce_sum(values, -1), -2)  # [.., c, N] -> [.., 1, c]
+        weighted = tf.matmul(rises, values, transpose_b=True) - RISE[0] * total
+        return weighted / (tf.reduce_sum(rises, -1, keepdims=True) - RISE[0] * values.shape[-1])

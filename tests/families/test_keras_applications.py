@@ -1,0 +1,187 @@
+"""The paper's comparison models: documented sizes, one input contract, float32 .tflite."""
+
+import math
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from ai_edge_litert.interpreter import Interpreter
+
+from mobilevit_tf.config import AugmentConfig, ModelConfig, TrainConfig
+from mobilevit_tf.data.digits import DigitsSource
+from mobilevit_tf.errors import UserError
+from mobilevit_tf.families import deit, keras_applications, mobilevit_sizes
+from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.layers import dropout
+from mobilevit_tf.models import build, weights
+from mobilevit_tf.train import input_pipeline
+from mobilevit_tf.train.multiscale import plan_epoch
+from mobilevit_tf.train.trainer import Trainer, make_strategy
+from quantize.steps import convert
+
+# Total parameters as tf_keras' documentation has them (EfficientNet-B0 without the 7 statistics of the application's
+# own input normalisation; the width of 0.6 as counted), DeiT-Ti as its authors publish it; then those that train,
+# without BatchNorm's statistics.
+PARAMETERS = {
+    "mobilenet_v1": (4_253_864, 4_231_976),
+    "mobilenet_v2": (3_538_984, 3_504_872),
+    "mobilenet_v2_060": (2_239_176, 2_217_000),
+    "mobilenet_v3": (5_507_432, 5_483_032),
+    "resnet50": (25_636_712, 25_583_592),
+    "densenet121": (8_062_504, 7_978_856),
+    "efficientnet_b0": (5_330_571 - 7, 5_288_548),
+    "vit_ti": (5_717_416, 5_717_416),
+}
+FIRST_LAYER = {
+    "mobilenet_v1": "conv1", "mobilenet_v2": "Conv1", "mobilenet_v2_060": "Conv1", "mobilenet_v3": "Conv",
+    "resnet50": "conv1_pad", "densenet121": "conv1/conv", "efficientnet_b0": "stem_conv_pad",
+    "vit_ti": "patch_embedding",
+}  # fmt: skip
+SIGNED = [[-1, -1, -1], [1, 1, 1]]
+STANDARD = [[-2.117904, -2.035714, -1.804444], [2.248908, 2.428571, 2.64]]  # ImageNet's mean and deviation
+
+
+def _images(height: int, width: int, batch: int = 1) -> np.ndarray:
+    return np.random.default_rng(0).random((batch, height, width, 3), np.float32)
+
+
+def test_every_baseline_has_its_parameters_pinned_here():
+    assert set(PARAMETERS) == set(keras_applications.BASELINES)
+
+
+def test_narrow_mobilenet_is_within_two_percent_of_xxs_for_five_classes():
+    counts = [
+        sum(math.prod(weight.shape) for weight in build.build(ModelConfig(name, 5), 64, 64).trainable_weights)
+        for name in ("xxs", "mobilenet_v2_060")
+    ]
+    assert counts == [952_629, 942_405]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_baseline_has_the_documented_parameters_and_exports_to_float32_tflite(name):
+    model = keras_applications.build(name, 1000, 64, 64, batch_size=1)
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    assert (model.count_params(), trainable) == PARAMETERS[name]
+    assert model.get_layer("classifier").output_shape == (1, 1000)
+    assert len(weights.to_dict(model)) == len(model.weights)
+    assert all(weight.dtype == "float32" for weight in model.weights)
+    assert not any(type(layer) is tf_keras.layers.Dropout for layer in model.layers)  # it has a hidden state
+
+    # Black and white reach the first layer in the range that the architecture was published with.
+    first = tf_keras.Model(model.input, model.get_layer(FIRST_LAYER[name]).input)
+    seen = first(np.stack([np.zeros((64, 64, 3)), np.ones((64, 64, 3))])).numpy()[:, 32, 32]
+    np.testing.assert_allclose(seen, SIGNED if name.startswith("mobilenet") else STANDARD, atol=1e-5)
+
+    interpreter = Interpreter(model_content=convert.to_float(model))
+    interpreter.allocate_tensors()
+    image = interpreter.get_input_details()[0]
+    assert (image["dtype"], image["shape"].tolist()) == (np.float32, [1, 64, 64, 3])
+    interpreter.set_tensor(image["index"], _images(64, 64))
+    interpreter.invoke()
+    scores = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(scores, tf.nn.softmax(model(_images(64, 64))), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_loss_of_a_baseline_falls_over_50_steps_on_digits(name):
+    size = 64 if name.startswith("mobilenet_v2") else 32  # its BatchNorms need more than one pixel at the end
+    config = TrainConfig(batch_size=16, input_size=size, ema_decay=0.0, strategy="one_device")
+    strategy, source = make_strategy(config.strategy), DigitsSource(0.2)
+    trainer = Trainer(
+        lambda: keras_applications.build(name, 10, size, size), config, ImageSpec(size, size), None, strategy
+    )
+    plan = plan_epoch(source.size("train"), batch_size=16, replicas=1, base_size=size, sizes=(), seed=0, epoch=0)[:50]
+    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), (0, 1), AugmentConfig("none"), config.seed, 0, 0)
+    data = strategy.distribute_datasets_from_function(lambda context: input_pipeline.training_dataset(*arguments))
+    iterator = iter(data)
+    losses = [float(trainer.train_step(iterator, 1e-3, step.images, number)) for number, step in enumerate(plan)]
+    assert len(losses) == 50
+    assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:10])
+
+
+def test_any_size_graph_gives_the_numbers_of_the_fixed_size_graph():
+    fixed, free = (keras_applications.build("mobilenet_v1", 5, *size) for size in ((64, 96), ()))
+    weights.assign(free, weights.to_dict(fixed))  # the same names in both
+    expected = fixed(_images(64, 96, 2)).numpy()
+    assert expected.shape == (2, 5)
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(free(_images(64, 96, 2)), expected, atol=1e-4)
+
+
+def _small_vit(height: int | None, width: int | None) -> tf_keras.Model:
+    image = tf_keras.Input((height, width, 3), name="image")
+    return tf_keras.Model(image, deit.features(image, deit.ViTSize(dim=12, depth=2, ffn_dim=24, drop_path=0.5)))
+
+
+def test_vit_of_any_size_gives_the_numbers_of_the_fixed_size_graph():
+    fixed, free = _small_vit(64, 96), _small_vit(None, None)
+    weights.assign(free, weights.to_dict(fixed))
+    for shape in ((64, 96), (70, 100)):  # the rest that fills no patch of 16 pixels is not seen
+        image = _images(*shape, batch=2)
+        np.testing.assert_allclose(free(image), fixed(image[:, :64, :96]), atol=1e-5)
+    assert (free(_images(64, 96)).numpy() != free(_images(96, 64)).numpy()).any()
+
+
+def test_gradients_of_the_vit_reach_every_weight_and_repeat_for_a_seed():
+    model = _small_vit(32, 32)
+
+    def step(seed):
+        with tf.GradientTape() as tape, dropout.dropout_seed(tf.constant([seed, 0])):
+            loss = tf.reduce_sum(model(_images(32, 32, 8), training=True)[:, 0])
+        return tape.gradient(loss, model.trainable_weights)
+
+    first, again, other = step(1), step(1), step(2)
+    assert all(gradient is not None for gradient in first)
+    np.testing.assert_array_equal(first[0], again[0])
+    assert (first[0].numpy() != other[0].numpy()).any()
+
+
+def test_drop_path_drops_whole_images_and_keeps_the_mean():
+    layer = dropout.StatelessDropPath(0.25, name="path")
+    with dropout.dropout_seed(tf.constant([3, 1])):
+        out = layer(tf.ones((4000, 2, 3, 4)), training=True).numpy()
+    assert (out == out[:, :1, :1, :1]).all()
+    np.testing.assert_allclose(np.unique(out), [0, 4 / 3], rtol=1e-6)
+    assert out.mean() == pytest.approx(1, abs=0.05)
+    np.testing.assert_array_equal(layer(tf.ones((2, 2, 3, 4))), 1)
+
+
+def test_position_embedding_is_added_as_it_is_at_224_pixels_and_resized_elsewhere():
+    layer = deit.PositionEmbedding(14)
+    np.testing.assert_array_equal(layer(tf.zeros((1, 14, 14, 8))), layer.embedding)
+    layer.embedding.assign(tf.ones_like(layer.embedding) * 0.5)
+    np.testing.assert_allclose(layer(tf.zeros((2, 5, 9, 8))), 0.5, atol=1e-6)
+
+
+def test_last_layer_answers_in_float32_under_mixed_precision():
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = keras_applications.build("mobilenet_v1", 3, 32, 32)
+        assert model.get_layer("conv1").compute_dtype == "bfloat16"
+        assert model(_images(32, 32)).dtype == tf.float32
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+
+
+def test_unknown_name_and_too_small_input_are_refused_in_one_sentence():
+    with pytest.raises(UserError, match=r"baseline 'vgg' is not known, expected one of mobilenet_v1, .*vit_ti"):
+        keras_applications.build("vgg", 2)
+    with pytest.raises(UserError, match="resnet50 needs an input of at least 32 x 32 pixels, not 16 x 64"):
+        keras_applications.build("resnet50", 2, 16, 64)
+
+
+def test_the_flag_knows_every_baseline():
+    assert set(mobilevit_sizes.BASELINES) == set(keras_applications.BASELINES)
+    assert ModelConfig("mobilenet_v3", 5).rates == (0.0, 0.2)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3", "resnet50", "efficientnet_b0"])
+def test_batch_norm_keeps_pace_with_a_small_data_set(name):
+    norms = [
+        layer
+        for layer in keras_applications.build(name, 5).layers
+        if isinstance(layer, tf_keras.layers.BatchNormalization)
+    ]
+    assert norms and {layer.momentum for layer in norms} == {0.9}

@@ -1,0 +1,203 @@
+"""The report and the model card: complete, self-contained, and harmless whatever classes and files are called."""
+
+import base64
+import dataclasses
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.colored_photos import Photos, png
+
+from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
+from mobilevit_tf.data.source import Example
+from mobilevit_tf.evaluation.evaluate import Evaluation
+from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.reports import model_card, plots, run_facts, training
+
+NASTY = ("rose & <b>thorn</b>", '"><script>alert(1)</script>', "cost $5_$6", "日々草|x")
+IDS = tuple(f"{label}/photo '{index}'.png" for index, label in enumerate(NASTY))
+VOID = {"meta", "img", "br"}
+HISTORY = [
+    {"epoch": 1, "train_loss": 1.5, "learning_rate": 2e-3, "images_per_second": 81.4, "seconds": 35.2,
+     "val_loss": 1.25, "val_top1": 0.5},
+    {"epoch": 2, "train_loss": 0.75, "learning_rate": 1e-3, "images_per_second": 83.0, "seconds": 34.9,
+     "val_loss": 0.5, "val_top1": 0.75},
+]  # fmt: skip
+METRICS = {"top1": 0.5, "train_seconds": 7384.2, "dataset_sha256": "cd" * 32, "versions": {"numpy": "2.1.3"},
+           "command": "python train_main.py --data='<my photos>'", "hardware": "Z80, 1 core"}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Collects what a browser would see, and insists on balanced tags."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags, self.links, self.text, self.open, self.handlers = [], [], "", [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.handle_startendtag(tag, attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href", "srcset", "data")]
+        self.handlers += [name for name, _ in attributes if name.startswith("on")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+@pytest.fixture
+def source() -> Photos:
+    return Photos(NASTY, [Example(name, png((90 * i, 20, 0)), i) for i, name in enumerate(IDS)])
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    """Photo 0 is right; 1 and 2 are taken for class 0, 2 more surely; 3 is right."""
+    scores = np.array([[0.7, 0.1, 0.1, 0.1], [0.4, 0.3, 0.2, 0.1], [0.9, 0.05, 0.03, 0.02], [0, 0, 0, 1]], np.float32)
+    return Evaluation(NASTY, np.arange(4), scores, IDS)
+
+
+def _report(folder, evaluation, source, history=HISTORY) -> str:
+    path = training.write_report(folder, "MobileViT-XXS, <flowers>", history, METRICS, evaluation, source)
+    assert path == folder / "report.html"
+    return path.read_text("utf-8")
+
+
+def test_page_is_well_formed_and_fetches_and_runs_nothing(tmp_path, evaluation, source):
+    text = _report(tmp_path, evaluation, source)
+    page = Page(text)
+    assert page.tags.count("svg") == 4
+    assert not {"script", "link", "iframe", "object", "form", "b>"} & set(page.tags)
+    assert page.handlers == []
+    assert page.links
+    assert all(link.startswith(("data:image/", "#")) for link in page.links)
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
+    assert "default-src 'none'" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_class_and_file_names_are_shown_as_text(tmp_path, evaluation, source):
+    text = _report(tmp_path, evaluation, source)
+    seen = Page(text).text
+    for name in (*NASTY, IDS[1], IDS[2], "MobileViT-XXS, <flowers>", METRICS["command"]):
+        assert name in seen
+    assert "<script" not in text
+    assert "<b>thorn" not in text
+
+
+def test_numbers_of_the_run_are_on_the_page(tmp_path, evaluation, source):
+    seen = Page(_report(tmp_path, evaluation, source)).text
+    for number in ("50.00%", "2 h 3 min", "cd" * 32, "versions.numpy", "2.1.3", "Z80, 1 core", "0.7500", "2.00e-03"):
+        assert number in seen
+
+
+def test_surest_mistake_comes_first_with_its_photo(tmp_path, evaluation, source):
+    text = _report(tmp_path, evaluation, source)
+    seen = Page(text).text
+    assert 0 < seen.index("90.0%") < seen.index("40.0%")
+    images = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', text)
+    assert len(images) == 2
+    pixels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(image))))[50, 50] for image in images]
+    np.testing.assert_allclose(pixels, [[180, 20, 0], [90, 20, 0]], atol=4)  # photos 2 and 1
+
+
+def test_report_of_a_perfect_run_says_that_nothing_is_wrong(tmp_path, source):
+    perfect = Evaluation(NASTY, np.arange(4), np.eye(4, dtype=np.float32), IDS)
+    seen = Page(_report(tmp_path, perfect, source)).text
+    assert "Every photo is classified right." in seen
+    assert "No photo is misclassified." in seen
+
+
+@pytest.mark.parametrize("history", [[], HISTORY[:1], [{"epoch": 1, "train_loss": float("nan"), "learning_rate": 0.1}]])
+def test_short_histories_make_a_page_too(tmp_path, evaluation, source, history):
+    page = Page(_report(tmp_path, evaluation, source, history))
+    assert page.tags.count("svg") == (4 if history else 1)
+
+
+def test_many_classes_make_a_matrix_without_names_and_a_table_with_all(tmp_path):
+    labels = tuple(f"class {index}" for index in range(120))
+    scores = np.random.default_rng(0).dirichlet(np.ones(120), 240).astype(np.float32)
+    evaluation = Evaluation(labels, np.arange(240) % 120, scores, tuple(f"{i}.png" for i in range(240)))
+    source = Photos(labels, [Example(f"{i}.png", png((i, 0, 0)), i % 120) for i in range(240)])
+    text = _report(tmp_path, evaluation, source)
+    assert len(text) < 1_000_000
+    assert all(f'<th scope="row">{label}</th>' in text for label in labels)
+    assert "class 7" not in plots.confusion(evaluation.confusion, labels)
+
+
+def test_figures_are_the_same_bytes_every_time(evaluation):
+    assert plots.confusion(evaluation.confusion, NASTY) == plots.confusion(evaluation.confusion, NASTY)
+    assert plots.curves(HISTORY) == plots.curves(HISTORY)
+
+
+def test_curves_show_what_was_validated_where_not_every_epoch_was():
+    history = [HISTORY[0] | {"epoch": epoch, "val_top1": 0.5} for epoch in range(1, 31)]
+    never = [{key: value for key, value in row.items() if "val" not in key} for row in history]
+    marker = r'<g clip-path="[^"]*">\s*<use'
+    drawn = [plots.curves(rows)["Validation accuracy (top-1)"] for rows in (history, never, [*never[:-1], history[-1]])]
+    assert [len(re.findall(marker, svg)) for svg in drawn] == [0, 0, 1]  # thirty are a line, one epoch is a marker
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(7384.2, "2 h 3 min"), (61, "1 min 1 s"), (3599.9, "1 h 0 min"), (0.4, "0 s")]
+)
+def test_duration_is_in_words(seconds, text):
+    assert training.duration(seconds) == text
+
+
+def test_interval_of_an_accuracy_is_wilsons():
+    assert model_card.accuracy_interval(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=1e-4)
+    assert model_card.accuracy_interval(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    assert model_card.accuracy_interval(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+
+
+def test_model_card_has_every_part_and_no_name_breaks_its_tables(tmp_path, evaluation, source):
+    train = TrainConfig(init_from="runs/before", freeze_epochs=2)
+    recipe = model_card.Recipe(ModelConfig("xxs", 4), ImageSpec(), DataConfig("photos"), AugmentConfig(), train)
+    text = model_card.write_model_card(tmp_path, recipe, source, "val", evaluation, METRICS).read_text("utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    assert headings == [
+        "MobileViT-XXS for photos", "Intended use", "Data", "Results", "Limits", "Recipe", "Licence",
+    ]  # fmt: skip
+    assert "**top-1 50.00%** (95 % confidence 15.0% to 85.0%)" in text
+    assert "cd" * 32 in text
+    assert "the weights that training started from" in text
+    assert not re.search(r"(?<!\\)[<>]", text)
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    for label in NASTY:
+        shown = [row for row in rows if row.startswith("| ") and row.replace("\\", "").startswith(f"| {label} |")]
+        assert len(shown) == 1
+        assert len(re.findall(r"(?<!\\)\|", shown[0])) == 6  # five columns
+    settings = {field.name for field in dataclasses.fields(TrainConfig)}
+    assert settings <= {row.split(" | ")[0].removeprefix("| ").replace("\\", "") for row in rows}
+
+
+def test_run_facts_hold_the_exact_command_and_the_versions_without_loading_tensorflow():
+    script = "import sys\nfrom mobilevit_tf.reports import run_facts\nimport json\nprint(json.dumps(run_facts.collect()))\n" \
+             "assert 'tensorflow' not in sys.modules"  # fmt: skip
+    command = [sys.executable, "-c", script, "--data=my photos"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    facts = json.loads(done.stdout)
+    assert shlex.split(facts["command"]) == [Path(sys.executable).name, *command[1:]]
+    assert facts["versions"]["numpy"] == np.__version__
+    assert re.search(r"\d+ cores, \d+ GiB memory", facts["hardware"])
+    assert re.fullmatch(r"none|[0-9a-f]{40}(-dirty)?", facts["git_commit"])
+    assert run_facts.versions()["python"] == sys.version.split()[0]
