@@ -10,11 +10,11 @@ from pathlib import Path
 
 from absl import app, flags
 
+from mobilevit_tf import catalog
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.console import plain_messages
 from mobilevit_tf.data import datasets
 from mobilevit_tf.errors import UserError, run_cli
-from mobilevit_tf.families.mobilevit_sizes import BASELINES, VARIANTS
 from mobilevit_tf.train.run_dir import CONFIG, METRICS, RunConfig, load_data_config, new_run_dir, require_same_settings
 
 _MODEL, _DATA, _AUGMENT, _TRAIN = ModelConfig(), DataConfig(), AugmentConfig(), TrainConfig()
@@ -27,8 +27,7 @@ flags.DEFINE_float("val_fraction", _DATA.val_fraction, "Share held out where the
 flags.DEFINE_integer("split_seed", _DATA.seed, "Seed of the split of a folder.")
 flags.DEFINE_bool("strict", False, "Refuse a folder that holds a file which cannot be used, instead of naming it.")
 
-flags.DEFINE_string("variant", _MODEL.variant, f"MobileViT {', '.join(VARIANTS)}, or a baseline: "
-                    f"{', '.join(BASELINES)}.")  # fmt: skip
+flags.DEFINE_string("variant", _MODEL.variant, f"One of {', '.join(catalog.MODELS)}.")
 flags.DEFINE_list("patch_sizes", [str(size) for size in _MODEL.patch_sizes], "Patch side in layers 3, 4 and 5.")
 flags.DEFINE_float("dropout", _MODEL.dropout, "In the transformers; unset: as published for the variant.")
 flags.DEFINE_float("classifier_dropout", _MODEL.classifier_dropout, "Before the classifier; unset: as published.")

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.families import mobilevit
-from mobilevit_tf.families.mobilevit_sizes import get_variant
+from mobilevit_tf.families.mobilevit_sizes import SIZES
 from mobilevit_tf.models import model_file, weights
 from mobilevit_tf.models.model_file import ModelFile
 from mobilevit_tf.pretrained.publishers import NAMINGS, weight_map
@@ -35,7 +35,7 @@ def hf(model: ModelFile) -> tuple[Logits, tuple[int, ...]]:
     """transformers' TFMobileViT with our weights; images [B, 3, H, W] -> logits [B, N]."""
     from transformers import MobileViTConfig, TFMobileViTForImageClassification
 
-    variant = get_variant(model.config.variant)
+    variant = SIZES[model.config.variant]
     channels = [variant.stem, variant.layer1, variant.layer2, *(stage.channels for stage in variant.stages)]
     shape = (1, 3, *model.spec.size)
     peer = TFMobileViTForImageClassification(
@@ -81,7 +81,7 @@ def kecam_modules(variant: str) -> dict[str, list[str]]:
     names = {"stem_": "stem", "features_": "head", "stack1_block1_": "layer1_mv2"}
     names |= {f"stack2_block{index + 1}_": f"layer2_mv2{index}" for index in range(3)}
     modules = {"predictions": ["classifier"]}
-    for layer, stage in zip((3, 4, 5), get_variant(variant).stages, strict=True):
+    for layer, stage in zip((3, 4, 5), SIZES[variant].stages, strict=True):
         vit = f"layer{layer}_vit"
         first, last = f"stack{layer}_block2_", f"stack{layer}_block{stage.depth + 1}_"
         names[f"stack{layer}_block1_"] = f"layer{layer}_mv2"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from mobilevit_tf import catalog
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families.mobilevit_sizes import published_dropout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +13,7 @@ class ModelConfig:
     """What `models.build` needs.
 
     Attributes:
-      variant: a key of `variants.VARIANTS` or, for comparison, of `variants.BASELINES`.
+      variant: a key of `catalog.MODELS`.
       num_classes: N, width of the logits.
       patch_sizes: side of the square patches in layers 3, 4 and 5 (the paper's ablation: 2,2,2 / 4,4,4 / 8,4,2).
       dropout: in the transformers; None takes the variant's published rate.
@@ -27,7 +27,7 @@ class ModelConfig:
     classifier_dropout: float | None = None
 
     def __post_init__(self) -> None:
-        published_dropout(self.variant)
+        catalog.find(self.variant)
         if self.num_classes < 2:
             raise UserError(f"a classifier needs at least 2 classes, the data has {self.num_classes}")
         for key in ("dropout", "classifier_dropout"):
@@ -39,7 +39,7 @@ class ModelConfig:
     @property
     def rates(self) -> tuple[float, float]:
         """(dropout, classifier dropout) with the published rates filled in."""
-        published = published_dropout(self.variant)
+        published = catalog.find(self.variant).dropout
         dropout = published[0] if self.dropout is None else self.dropout
         classifier = published[1] if self.classifier_dropout is None else self.classifier_dropout
         return dropout, classifier

@@ -1,6 +1,6 @@
-"""`python -m mobilevit_tf.mobilevit` prints the models with their parameters and multiply-accumulates."""
+"""`python -m mobilevit_tf.mobilevit` prints every model with its parameters and multiply-accumulates."""
 
-from mobilevit_tf.families.mobilevit import main
+from mobilevit_tf import catalog
 
 if __name__ == "__main__":
-    main()
+    print(catalog.table())

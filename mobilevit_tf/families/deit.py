@@ -14,7 +14,9 @@ import tensorflow as tf
 import tf_keras
 from tf_keras import layers as keras_layers
 
-from mobilevit_tf.layers import blocks
+from mobilevit_tf.config import ModelConfig
+from mobilevit_tf.errors import UserError
+from mobilevit_tf.layers import blocks, ends
 from mobilevit_tf.layers.dropout import StatelessDropPath
 
 LAYER_NORM_EPSILON = 1e-6
@@ -116,7 +118,7 @@ def _transformer(x, size: ViTSize, drop_path: float, name: str):
     return keras_layers.Add(name=f"{name}_add2")([x, StatelessDropPath(drop_path, name=f"{name}_path2")(y)])
 
 
-def features(image, size: ViTSize):
+def features(image: tf_keras.KerasTensor, size: ViTSize) -> tf_keras.KerasTensor:
     """Standardised images [B, H, W, 3] -> [B, dim]; what does not fill a patch at the right and bottom is not seen."""
     x = keras_layers.Conv2D(
         size.dim, size.patch, size.patch, kernel_initializer=blocks.linear(), name="patch_embedding"
@@ -126,3 +128,22 @@ def features(image, size: ViTSize):
     for index in range(size.depth):
         x = _transformer(x, size, size.drop_path * index / (size.depth - 1), f"transformer{index}")
     return TakeClassToken(name="take_class")(_norm(x, "norm"))
+
+
+def build(config: ModelConfig, height: int | None = None, width: int | None = None) -> tf_keras.Model:
+    """The model: float images [B, height, width, 3], RGB in [0, 1] -> float32 logits [B, num_classes].
+
+    Args:
+      config: classes, dropout before the classifier.
+      height, width: input size in pixels, at least one patch of 16; None builds one graph for any size.
+
+    Raises:
+      UserError: for an input without a whole patch.
+    """
+    size = ViTSize()
+    if min(height or size.patch, width or size.patch) < size.patch:
+        raise UserError(f"{config.variant} needs an input of at least {size.patch} x {size.patch} pixels, "
+                        f"not {height} x {width}")  # fmt: skip
+    image = ends.image_input(height, width)
+    x = features(ends.standardize(image), size)
+    return tf_keras.Model(image, ends.classifier(x, config.num_classes, config.rates[1]), name=config.variant)

@@ -6,7 +6,6 @@ the graph, dropout is stateless (a resumed run repeats it), and the last layer i
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
@@ -14,29 +13,13 @@ import tf_keras
 from tf_keras import applications
 from tf_keras import layers as keras_layers
 
+from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import deit
+from mobilevit_tf.layers import ends
 from mobilevit_tf.layers.blocks import BATCH_NORM_MOMENTUM
-from mobilevit_tf.layers.dropout import StatelessDropout, StatelessDropPath
+from mobilevit_tf.layers.dropout import StatelessDropPath
 
 MIN_SIZE = 32  # pixels: the total stride of all of them
-
-_SIGNED = {"scale": 2.0, "offset": -1.0}  # [0, 1] -> [-1, 1]
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, in [0, 1]
-_STANDARD = {"scale": [1 / std for std in _STD], "offset": [-mean / std for mean, std in zip(_MEAN, _STD, strict=True)]}
-
-
-@dataclasses.dataclass(frozen=True)
-class Baseline:
-    """One architecture.
-
-    Attributes:
-      features: images in the architecture's own range [B, H, W, 3] -> features [B, C].
-      rescale: scale and offset from [0, 1] to that range.
-    """
-
-    features: Callable
-    rescale: dict
 
 
 def _pooled(application: Callable, **settings) -> Callable:
@@ -74,50 +57,35 @@ def _efficientnet_b0(image):
     return keras_layers.GlobalAveragePooling2D(name="pool")(clone.output)
 
 
-BASELINES: dict[str, Baseline] = {
-    "mobilenet_v1": Baseline(_pooled(applications.MobileNet), _SIGNED),
-    "mobilenet_v2": Baseline(_pooled(applications.MobileNetV2), _SIGNED),
-    "mobilenet_v2_060": Baseline(_pooled(applications.MobileNetV2, alpha=0.6), _SIGNED),  # about as large as XXS
-    "mobilenet_v3": Baseline(_mobilenet_v3, _SIGNED),
-    "resnet50": Baseline(_pooled(applications.ResNet50), _STANDARD),
-    "densenet121": Baseline(_pooled(applications.DenseNet121), _STANDARD),
-    "efficientnet_b0": Baseline(_efficientnet_b0, _STANDARD),
-    "vit_ti": Baseline(lambda image: deit.features(image, deit.ViTSize()), _STANDARD),
+# By name: how images come in, and the network from there to features [B, C].
+_NETWORKS: dict[str, tuple[Callable, Callable]] = {
+    "mobilenet_v1": (ends.to_signed, _pooled(applications.MobileNet)),
+    "mobilenet_v2": (ends.to_signed, _pooled(applications.MobileNetV2)),
+    "mobilenet_v2_060": (ends.to_signed, _pooled(applications.MobileNetV2, alpha=0.6)),
+    "mobilenet_v3": (ends.to_signed, _mobilenet_v3),
+    "resnet50": (ends.standardize, _pooled(applications.ResNet50)),
+    "densenet121": (ends.standardize, _pooled(applications.DenseNet121)),
+    "efficientnet_b0": (ends.standardize, _efficientnet_b0),
 }
 
 
-def build(
-    name: str,
-    num_classes: int,
-    height: int | None = None,
-    width: int | None = None,
-    *,
-    batch_size: int | None = None,
-    dropout: float = 0.0,
-) -> tf_keras.Model:
+def build(config: ModelConfig, height: int | None = None, width: int | None = None) -> tf_keras.Model:
     """The model: float images [B, height, width, 3], RGB in [0, 1] -> float32 logits [B, num_classes].
 
     Args:
-      name: a key of `BASELINES`.
-      num_classes: width of the logits.
+      config: variant, classes, dropout before the classifier.
       height, width: input size in pixels, at least 32; None builds one graph for any size. With weights of one, the
         other gives the same numbers where both sides divide by 32.
-      batch_size: B, None for any.
-      dropout: before the classifier.
 
     Raises:
-      UserError: for an unknown name or a smaller input.
+      UserError: for a smaller input.
     """
-    if name not in BASELINES:
-        raise UserError(f"baseline {name!r} is not known, expected one of {', '.join(BASELINES)}")
+    name = config.variant
     if min(height or MIN_SIZE, width or MIN_SIZE) < MIN_SIZE:
         raise UserError(f"{name} needs an input of at least {MIN_SIZE} x {MIN_SIZE} pixels, not {height} x {width}")
-    baseline = BASELINES[name]
-    image = keras_layers.Input((height, width, 3), batch_size, name="image")
-    x = baseline.features(keras_layers.Rescaling(**baseline.rescale, name="standardize")(image))
-    if dropout:
-        x = StatelessDropout(dropout, name="classifier_dropout")(x)
-    logits = keras_layers.Dense(num_classes, dtype="float32", name="classifier")(x)
+    scaled, features = _NETWORKS[name]
+    image = ends.image_input(height, width)
+    logits = ends.classifier(features(scaled(image)), config.num_classes, config.rates[1])
     model = tf_keras.Model(image, logits, name=name)
     for layer in model.layers:
         if isinstance(layer, keras_layers.BatchNormalization):

@@ -1,7 +1,4 @@
-"""MobileViT (arXiv 2110.02178) as one Functional builder for training, quantisation-aware fine-tuning and export.
-
-`python -m mobilevit_tf.mobilevit` prints the variants with their parameters and multiply-accumulates.
-"""
+"""MobileViT (arXiv 2110.02178) as one Functional builder for training, quantisation-aware fine-tuning and export."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.families.mobilevit_sizes import VARIANTS, Stage, get_variant
+from mobilevit_tf.families.mobilevit_sizes import SIZES, Stage
 from mobilevit_tf.layers import blocks
 from mobilevit_tf.layers.dropout import StatelessDropout
 from quantize.layers import folded as folded_layers
@@ -22,7 +19,7 @@ class _Builder:
     """Adds named layers to a Functional graph; `folded` leaves out what folding moves into the convolutions."""
 
     def __init__(self, config: ModelConfig, height: int | None, width: int | None, folded: bool, softmax: bool):
-        self.config, self.variant = config, get_variant(config.variant)
+        self.config, self.variant = config, SIZES[config.variant]
         self.height, self.width, self.folded, self.softmax = height, width, folded, softmax
         self.dropout_rate, self.classifier_dropout_rate = (0.0, 0.0) if folded else config.rates
 
@@ -178,32 +175,3 @@ def build(
       softmax: False takes, with `folded`, an exponential and a division for attention's softmax: cheaper, and equal.
     """
     return _Builder(config, height, width, folded, softmax or not folded).build(batch_size)
-
-
-def count_macs(model: tf_keras.Model) -> int:
-    """Multiply-accumulates of one image in convolutions, dense layers and attention products (fixed input size)."""
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, keras_layers.DepthwiseConv2D):
-            total += math.prod(layer.output_shape[1:]) * math.prod(layer.kernel_size)
-        elif isinstance(layer, keras_layers.Conv2D):
-            total += math.prod(layer.output_shape[1:]) * math.prod(layer.kernel.shape[:3])
-        elif isinstance(layer, keras_layers.Dense):
-            total += math.prod(layer.kernel.shape)
-        elif isinstance(layer, blocks.ProductTransposed):
-            total += math.prod(layer.output_shape[1:]) * layer.input_shape[0][-1]
-    return total
-
-
-def main() -> None:
-    """Prints one row per variant at 256 x 256 and 1,000 classes."""
-    print(f"{'variant':8} {'parameters':>11} {'MACs (M)':>9}  {'output':12} published top-1")
-    for name, variant in VARIANTS.items():
-        model = build(ModelConfig(name), 256, 256)
-        parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-        top1 = "-" if variant.top1 is None else f"{variant.top1} %"
-        print(f"{name:8} {parameters:11,} {count_macs(model) / 1e6:9.1f}  {model.output_shape!s:12} {top1}")
-
-
-if __name__ == "__main__":
-    main()

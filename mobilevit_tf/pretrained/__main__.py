@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import NoReturn
 
 import mobilevit_tf
-from mobilevit_tf import files
+from mobilevit_tf import catalog, files
 from mobilevit_tf.config import DataConfig
-from mobilevit_tf.data import imagenet
 from mobilevit_tf.errors import UserError, run_cli
-from mobilevit_tf.families.mobilevit_sizes import VARIANTS
+from mobilevit_tf.evaluation import published
 from mobilevit_tf.image.image_spec import COLOR_ORDERS
 from mobilevit_tf.models import model_file
 from mobilevit_tf.models.model_file import ModelFile, reheaded
 from mobilevit_tf.pretrained import weight_files
-from mobilevit_tf.pretrained.convert import convert, in_order
+from mobilevit_tf.pretrained.convert import READABLE, convert, in_order
 from mobilevit_tf.pretrained.publishers import NAMINGS
 from mobilevit_tf.train import run_dir
 
@@ -42,7 +41,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--source", help="published file: .safetensors, .bin, .pth or .pt; docs/pretrained.md lists them"
     )
     parser.add_argument(
-        "--variant", choices=VARIANTS, help="which MobileViT the file should hold; default: what it holds"
+        "--variant", choices=READABLE, help="which MobileViT the file should hold; default: what it holds"
     )
     parser.add_argument("--output", required=True, help="run directory to write, or without --source to evaluate")
     parser.add_argument("--rgb", action="store_true", help="flip the stem's kernel where needed, so that it takes RGB")
@@ -85,8 +84,8 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
     output, source = Path(flags.output), Path(flags.source)
     if (output / model_file.NAME).exists() and not _is_ours(output):
         raise UserError(f"{output} holds a model that was trained: choose another --output")
-    published = weight_files.read(source)
-    model = convert(published, flags.variant, source.name)
+    weights = weight_files.read(source)
+    model = convert(weights, flags.variant, source.name)
     if flags.color_order:
         model = dataclasses.replace(model, spec=dataclasses.replace(model.spec, color_order=flags.color_order))
     if flags.rgb:
@@ -96,15 +95,15 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
         model = dataclasses.replace(model, labels=labels)  # names for the classifier that the file holds
     else:
         model, left_out = reheaded(model, labels)
-    spec, origin = model.spec, f" ({published.origin})" if published.origin else ""
-    print(f"{NAMINGS[published.publisher].title}'s MobileViT-{model.config.variant.upper()} from {source.name}{origin}")
+    spec, origin = model.spec, f" ({weights.origin})" if weights.origin else ""
+    print(f"{NAMINGS[weights.publisher].title}'s {catalog.find(model.config.variant).title} from {source.name}{origin}")
     crop = f"crop {spec.crop_fraction:.3f}"
     print(f"input: {spec.height} x {spec.width}, {spec.resize}, {crop}, {spec.color_order} in [0, 1]")
     if left_out:
         print(f"left out: {', '.join(left_out)}: the classifier of {len(model.labels)} classes is new and untrained")
     details = {
-        "publisher": published.publisher, "source": source.name, "source_sha256": files.sha256(source),
-        "origin": published.origin, "left_out": left_out, "version": mobilevit_tf.__version__,
+        "publisher": weights.publisher, "source": source.name, "source_sha256": files.sha256(source),
+        "origin": weights.origin, "left_out": left_out, "version": mobilevit_tf.__version__,
     }  # fmt: skip
     config = {"model": dataclasses.asdict(model.config), "data": dataclasses.asdict(TRAINED_ON), "published": details}
     files.write_json(output / run_dir.CONFIG, config)
@@ -127,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags = _parse(arguments)
     model = _make_run(flags) if flags.source else model_file.load(flags.output)
     if flags.evaluate:
-        print(imagenet.accuracy(model, flags.evaluate, flags.data_dir))
+        print(published.accuracy(model, flags.evaluate, flags.data_dir))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ import functools
 
 import numpy as np
 
+from mobilevit_tf import catalog
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.data import imagenet
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families.mobilevit_sizes import VARIANTS
+from mobilevit_tf.families.mobilevit_sizes import SIZES
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models.model_file import ModelFile
 from mobilevit_tf.pretrained.publishers import NAMINGS, their_shape, to_ours, weight_map
@@ -24,7 +25,7 @@ SPECS = {
     "huggingface": ImageSpec(256, 256, "bilinear", 256 / 288, "BGR"),
     "apple": ImageSpec(256, 256, "bilinear", 256 / 288, "BGR"),
 }
-LICENSE = "Apple's: the file LICENSE of github.com/apple/ml-cvnets"  # all three publish weights that Apple trained
+READABLE = tuple(name for name, model in catalog.MODELS.items() if model.weights_license)
 
 
 def convert(published: PublishedWeights, variant: str | None, name: str) -> ModelFile:
@@ -44,7 +45,7 @@ def convert(published: PublishedWeights, variant: str | None, name: str) -> Mode
     naming = NAMINGS[published.publisher]
     variant = _checked_variant(published, variant, name)
     names = weight_map(naming, variant)
-    title = f"{naming.title}'s MobileViT-{variant.upper()}"
+    title = f"{naming.title}'s {catalog.find(variant).title}"
     _check_names({theirs for theirs, _ in names.values()}, set(published.weights), title, name)
     classes = published.weights[names["classifier/kernel"][0]].shape[0]
     config = ModelConfig(variant, num_classes=classes)
@@ -59,7 +60,7 @@ def convert(published: PublishedWeights, variant: str | None, name: str) -> Mode
         weights[ours] = np.ascontiguousarray(to_ours(ours, value, third))
     labels = imagenet.labels() if classes == 1000 else tuple(f"class {index}" for index in range(classes))
     run_id = f"{published.publisher}-{variant}"
-    return ModelFile(config, SPECS[published.publisher], labels, weights, run_id, LICENSE)
+    return ModelFile(config, SPECS[published.publisher], labels, weights, run_id, catalog.find(variant).weights_license)
 
 
 def _check_names(expected: set[str], found: set[str], title: str, name: str) -> None:
@@ -78,7 +79,7 @@ def _checked_variant(published: PublishedWeights, variant: str | None, name: str
     """The variant that the width of the last convolution shows; another than asked for is refused."""
     naming = NAMINGS[published.publisher]
     head = published.weights.get(f"{naming.head}.{naming.conv}.weight", np.zeros(0)).shape[0]
-    held = next((key for key, known in VARIANTS.items() if known.head == head), None)
+    held = next((key for key, known in SIZES.items() if known.head == head), None)
     if held is None:
         raise UserError(f"{name} holds no MobileViT-XXS, XS or S of {naming.title}: its last convolution has {head} "
                         "channels, expected 320, 384 or 640")  # fmt: skip

@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from mobilevit_tf.families.mobilevit_sizes import VARIANTS
+from mobilevit_tf.families.mobilevit_sizes import SIZES
 
 BATCH_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 LAYER_NORM = {"gamma": "weight", "beta": "bias"}
@@ -148,7 +148,7 @@ def weight_map(naming: Naming, variant: str) -> dict[str, tuple[str, int | None]
     names.inverted_residual("layer1_mv2", naming.early.format(layer=1, stage=0, block=0))
     for block in range(3):
         names.inverted_residual(f"layer2_mv2{block}", naming.early.format(layer=2, stage=1, block=block))
-    for layer, stage in zip((3, 4, 5), VARIANTS[variant].stages, strict=True):
+    for layer, stage in zip((3, 4, 5), SIZES[variant].stages, strict=True):
         place = {"layer": layer, "stage": layer - 1}
         names.inverted_residual(f"layer{layer}_mv2", naming.down.format(**place))
         names.mobilevit_block(f"layer{layer}_vit", naming.vit.format(**place), stage.depth)

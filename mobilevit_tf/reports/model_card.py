@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from mobilevit_tf import catalog
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.evaluation.evaluate import Evaluation
-from mobilevit_tf.families.mobilevit_sizes import VARIANTS
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image.image_spec import ImageSpec
 
@@ -29,11 +29,6 @@ class Recipe:
     data: DataConfig
     augment: AugmentConfig
     train: TrainConfig
-
-
-def display_name(variant: str) -> str:
-    """ "xxs" -> "MobileViT-XXS"; a baseline keeps its own name."""
-    return f"MobileViT-{variant.upper()}" if variant in VARIANTS else variant
 
 
 def accuracy_interval(share: float, count: int) -> tuple[float, float]:
@@ -90,7 +85,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
 
 def _head(recipe: Recipe, source: Source) -> str:
     return (
-        f"# {_text(display_name(recipe.model.variant))} for {_text(source.name)}\n\n"
+        f"# {_text(catalog.find(recipe.model.variant).title)} for {_text(source.name)}\n\n"
         f"An image classifier of {len(source.class_names)} classes for "
         f"{recipe.spec.height} x {recipe.spec.width} pixels, trained with this project's `train_main.py`."
     )
@@ -162,5 +157,5 @@ def _license(recipe: Recipe) -> str:
     start = " and of the weights that training started from" if recipe.train.init_from else ""
     return (
         "## Licence\n\nThe code is under Apache-2.0. The weights come from the photos: before passing them on, check "
-        f"the licence of the photos{start}. Architecture: Mehta and Rastegari, MobileViT, arXiv 2110.02178."
+        f"the licence of the photos{start}. Architecture: {_text(catalog.find(recipe.model.variant).citation)}."
     )

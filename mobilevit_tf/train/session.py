@@ -11,6 +11,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
 
+from mobilevit_tf import catalog
 from mobilevit_tf.data import datasets
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
@@ -133,7 +134,7 @@ def _write_reports(config: RunConfig, source: Source, run: Run, model: ModelFile
     weights.assign(plain, model.weights)
     result = evaluate.evaluate_keras(plain, source, "val", run.spec)
     recipe = model_card.Recipe(config.model, run.spec, config.data, config.augment, config.train)
-    title = f"{model_card.display_name(config.model.variant)}, {source.name}"
+    title = f"{catalog.find(config.model.variant).title}, {source.name}"
     training.write_report(directory, title, history, metrics, result, source)
     model_card.write_model_card(directory, recipe, source, "val", result, metrics)
     write_json(directory / "history.json", history)

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from mobilevit_tf.config import AugmentConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.digits import DigitsSource
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import deit, keras_applications, mobilevit_sizes
+from mobilevit_tf.families import deit
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.layers import dropout
 from mobilevit_tf.models import build, weights
@@ -47,10 +47,6 @@ def _images(height: int, width: int, batch: int = 1) -> np.ndarray:
     return np.random.default_rng(0).random((batch, height, width, 3), np.float32)
 
 
-def test_every_baseline_has_its_parameters_pinned_here():
-    assert set(PARAMETERS) == set(keras_applications.BASELINES)
-
-
 def test_narrow_mobilenet_is_within_two_percent_of_xxs_for_five_classes():
     counts = [
         sum(math.prod(weight.shape) for weight in build.build(ModelConfig(name, 5), 64, 64).trainable_weights)
@@ -61,10 +57,10 @@ def test_narrow_mobilenet_is_within_two_percent_of_xxs_for_five_classes():
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_baseline_has_the_documented_parameters_and_exports_to_float32_tflite(name):
-    model = keras_applications.build(name, 1000, 64, 64, batch_size=1)
+    model = build.build(ModelConfig(name), 64, 64)
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     assert (model.count_params(), trainable) == PARAMETERS[name]
-    assert model.get_layer("classifier").output_shape == (1, 1000)
+    assert model.get_layer("classifier").output_shape == (None, 1000)
     assert len(weights.to_dict(model)) == len(model.weights)
     assert all(weight.dtype == "float32" for weight in model.weights)
     assert not any(type(layer) is tf_keras.layers.Dropout for layer in model.layers)  # it has a hidden state
@@ -90,7 +86,7 @@ def test_the_loss_of_a_baseline_falls_over_50_steps_on_digits(name):
     config = TrainConfig(batch_size=16, input_size=size, ema_decay=0.0, strategy="one_device")
     strategy, source = make_strategy(config.strategy), DigitsSource(0.2)
     trainer = Trainer(
-        lambda: keras_applications.build(name, 10, size, size), config, ImageSpec(size, size), None, strategy
+        lambda: build.build(ModelConfig(name, 10), size, size), config, ImageSpec(size, size), None, strategy
     )
     plan = plan_epoch(source.size("train"), batch_size=16, replicas=1, base_size=size, sizes=(), seed=0, epoch=0)[:50]
     arguments = (source, input_pipeline.HostPlan(plan, 0, 1), (0, 1), AugmentConfig("none"), config.seed, 0, 0)
@@ -102,7 +98,7 @@ def test_the_loss_of_a_baseline_falls_over_50_steps_on_digits(name):
 
 
 def test_any_size_graph_gives_the_numbers_of_the_fixed_size_graph():
-    fixed, free = (keras_applications.build("mobilenet_v1", 5, *size) for size in ((64, 96), ()))
+    fixed, free = (build.build(ModelConfig("mobilenet_v1", 5), *size) for size in ((64, 96), ()))
     weights.assign(free, weights.to_dict(fixed))  # the same names in both
     expected = fixed(_images(64, 96, 2)).numpy()
     assert expected.shape == (2, 5)
@@ -158,7 +154,7 @@ def test_position_embedding_is_added_as_it_is_at_224_pixels_and_resized_elsewher
 def test_last_layer_answers_in_float32_under_mixed_precision():
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        model = keras_applications.build("mobilenet_v1", 3, 32, 32)
+        model = build.build(ModelConfig("mobilenet_v1", 3), 32, 32)
         assert model.get_layer("conv1").compute_dtype == "bfloat16"
         assert model(_images(32, 32)).dtype == tf.float32
     finally:
@@ -166,22 +162,17 @@ def test_last_layer_answers_in_float32_under_mixed_precision():
 
 
 def test_unknown_name_and_too_small_input_are_refused_in_one_sentence():
-    with pytest.raises(UserError, match=r"baseline 'vgg' is not known, expected one of mobilenet_v1, .*vit_ti"):
-        keras_applications.build("vgg", 2)
+    with pytest.raises(UserError, match=r"variant 'vgg' is not known, expected one of xxs, .*vit_ti"):
+        ModelConfig("vgg", 2)
     with pytest.raises(UserError, match="resnet50 needs an input of at least 32 x 32 pixels, not 16 x 64"):
-        keras_applications.build("resnet50", 2, 16, 64)
-
-
-def test_the_flag_knows_every_baseline():
-    assert set(mobilevit_sizes.BASELINES) == set(keras_applications.BASELINES)
-    assert ModelConfig("mobilenet_v3", 5).rates == (0.0, 0.2)
+        build.build(ModelConfig("resnet50", 2), 16, 64)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3", "resnet50", "efficientnet_b0"])
 def test_batch_norm_keeps_pace_with_a_small_data_set(name):
     norms = [
         layer
-        for layer in keras_applications.build(name, 5).layers
+        for layer in build.build(ModelConfig(name, 5)).layers
         if isinstance(layer, tf_keras.layers.BatchNormalization)
     ]
     assert norms and {layer.momentum for layer in norms} == {0.9}

@@ -6,13 +6,13 @@ from PIL import Image
 from safetensors.numpy import load_file, save
 from support.published import tiny
 
+from mobilevit_tf import catalog
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data import datasets, imagenet
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.families import mobilevit
 from mobilevit_tf.models import model_file, weights
 from mobilevit_tf.pretrained.__main__ import main
-from mobilevit_tf.pretrained.convert import LICENSE
 from mobilevit_tf.train import session
 from mobilevit_tf.train.run_dir import RunConfig
 from quantize import job
@@ -36,7 +36,7 @@ def test_a_frozen_epoch_trains_the_classifier_alone_and_the_next_one_everything(
     session.train_and_evaluate(config, source, tmp_path / "run")
     start = model_file.reheaded(model_file.load(published), source.class_names, train.seed)[0].weights
     tuned = model_file.load(tmp_path / "run")
-    assert tuned.license == LICENSE
+    assert tuned.license == catalog.find("tiny").weights_license
     assert (tuned.labels, tuned.spec.color_order, tuned.spec.size) == (source.class_names, "BGR", (32, 32))
     checkpoint = load_file(min((tmp_path / "run" / "checkpoints").iterdir()))  # of the frozen epoch
 
@@ -59,7 +59,7 @@ def test_an_exported_bgr_model_takes_rgb_and_gives_the_same_scores(published, tm
     (report,) = job.run(task, data=str(tmp_path / "photos"))
     exported, model = TFLiteModel(tmp_path / "m.tflite"), model_file.load(published)
     assert (report["agreement"], exported.labels) == (1.0, imagenet.labels())
-    assert exported.info.license == LICENSE
+    assert exported.info.license == catalog.find("tiny").weights_license
     assert (exported.spec.color_order, exported.spec.resize, exported.spec.crop_fraction) == ("RGB", "bilinear", 8 / 9)
     image = random.integers(0, 256, (256, 256, 3), np.uint8)
     network = mobilevit.build(model.config, 256, 256)

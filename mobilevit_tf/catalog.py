@@ -1,0 +1,93 @@
+"""Every model of this project, once: one line each. No TensorFlow.
+
+Flags, the printed table, model cards, metadata, reports and benchmarks read it. A new model is one file in `families/`
+and one line here (CONTRIBUTING.md).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mobilevit_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What is known of a model without building it.
+
+    Attributes:
+      module: its file in `families/`.
+      title: shown to people.
+      citation: where it was published.
+      dropout: published rates (in the transformers, before the classifier).
+      top1: published ImageNet-1k top-1 accuracy in percent; None where nothing is published.
+      parameters: that train, for 1,000 classes.
+      macs: multiply-accumulates of one image at `size`, in millions, for 1,000 classes.
+      size: side of the square input in pixels at which the model was published.
+      weights_license: of the published weights that `pretrained` reads; "" where it reads none.
+    """
+
+    module: str
+    title: str
+    citation: str
+    dropout: tuple[float, float]
+    top1: float | None
+    parameters: int
+    macs: float
+    size: int = 224
+    weights_license: str = ""
+
+
+_APPLE = "Apple's: the file LICENSE of github.com/apple/ml-cvnets"  # every publisher passes on what Apple trained
+_MOBILEVIT = "Mehta and Rastegari, MobileViT, arXiv 2110.02178"
+_MOBILENET_V1 = "Howard et al., MobileNets, arXiv 1704.04861"
+_MOBILENET_V2 = "Sandler et al., MobileNetV2, arXiv 1801.04381"
+_MOBILENET_V3 = "Howard et al., MobileNetV3, arXiv 1905.02244"
+_RESNET = "He et al., ResNet, arXiv 1512.03385"
+_DENSENET = "Huang et al., DenseNet, arXiv 1608.06993"
+_EFFICIENTNET = "Tan and Le, EfficientNet, arXiv 1905.11946"
+_DEIT = "Touvron et al., DeiT, arXiv 2012.12877"
+_KERAS = "keras_applications"
+
+MODELS: dict[str, Model] = {
+    "xxs": Model("mobilevit", "MobileViT-XXS", _MOBILEVIT, (0.05, 0.1), 69.0, 1_272_024, 407.4, 256, _APPLE),
+    "xs": Model("mobilevit", "MobileViT-XS", _MOBILEVIT, (0.1, 0.1), 74.8, 2_317_848, 1025.9, 256, _APPLE),
+    "s": Model("mobilevit", "MobileViT-S", _MOBILEVIT, (0.1, 0.1), 78.4, 5_578_632, 2000.8, 256, _APPLE),
+    # MobileViT's blocks with a few thousand parameters: whole commands run in seconds on it.
+    "tiny": Model("mobilevit", "MobileViT-TINY", _MOBILEVIT, (0.1, 0.1), None, 27_628, 17.1, 256, _APPLE),
+    "mobilenet_v1": Model(_KERAS, "MobileNetV1", _MOBILENET_V1, (0.0, 0.001), 70.6, 4_231_976, 568.7),
+    "mobilenet_v2": Model(_KERAS, "MobileNetV2", _MOBILENET_V2, (0.0, 0.0), 72.0, 3_504_872, 300.8),
+    # As many parameters as MobileViT-XXS for five classes.
+    "mobilenet_v2_060": Model(_KERAS, "MobileNetV2 0.60", _MOBILENET_V2, (0.0, 0.0), None, 2_217_000, 151.0),
+    "mobilenet_v3": Model(_KERAS, "MobileNetV3-Large", _MOBILENET_V3, (0.0, 0.2), 75.2, 5_483_032, 216.6),
+    "resnet50": Model(_KERAS, "ResNet-50", _RESNET, (0.0, 0.0), 75.3, 25_583_592, 3858.0),
+    "densenet121": Model(_KERAS, "DenseNet-121", _DENSENET, (0.0, 0.0), 75.0, 7_978_856, 2834.2),
+    "efficientnet_b0": Model(_KERAS, "EfficientNet-B0", _EFFICIENTNET, (0.0, 0.2), 77.1, 5_288_548, 385.8),
+    "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
+}
+
+
+def find(name: str) -> Model:
+    """The model of that name.
+
+    Raises:
+      UserError: for an unknown name, with the known ones.
+    """
+    if name not in MODELS:
+        raise UserError(f"variant {name!r} is not known, expected one of {', '.join(MODELS)}")
+    return MODELS[name]
+
+
+def of_family(module: str) -> tuple[str, ...]:
+    """The names of one family's models."""
+    return tuple(name for name, model in MODELS.items() if model.module == module)
+
+
+def table() -> str:
+    """One line per model, as text."""
+    lines = [f"{'variant':17} {'parameters':>11} {'MACs (M)':>9}  {'input':>5}  {'published top-1':15}  model"]
+    for name, model in MODELS.items():
+        top1 = "-" if model.top1 is None else f"{model.top1:.1f} %"
+        numbers = f"{model.parameters:11,} {model.macs:9.1f}  {model.size:5}"
+        lines.append(f"{name:17} {numbers}  {top1:15}  {model.title} ({model.citation})")
+    return "\n".join(lines)

@@ -1,0 +1,40 @@
+"""The two ends that every family shares: RGB images in [0, 1] come in, float32 logits go out."""
+
+from __future__ import annotations
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import tf_keras
+from tf_keras import layers as keras_layers
+
+from mobilevit_tf.layers.dropout import StatelessDropout
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
+
+
+def image_input(height: int | None, width: int | None) -> tf_keras.KerasTensor:
+    """Float images [B, height, width, 3], RGB in [0, 1]; None for any size."""
+    return keras_layers.Input((height, width, 3), name="image")
+
+
+def standardize(image: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
+    """RGB in [0, 1] -> ImageNet's mean 0 and deviation 1 per colour, inside the graph."""
+    scale = [1 / std for std in IMAGENET_STD]
+    offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+    return keras_layers.Rescaling(scale, offset, name="standardize")(image)
+
+
+def to_signed(image: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
+    """RGB in [0, 1] -> [-1, 1], inside the graph."""
+    return keras_layers.Rescaling(2.0, -1.0, name="standardize")(image)
+
+
+def classifier(
+    features: tf_keras.KerasTensor,
+    num_classes: int,
+    dropout: float,
+    initializer: tf_keras.initializers.Initializer | str = "glorot_uniform",
+) -> tf_keras.KerasTensor:
+    """Features [B, C] -> float32 logits [B, num_classes], by the dense layer "classifier"; dropout is stateless."""
+    if dropout:
+        features = StatelessDropout(dropout, name="classifier_dropout")(features)
+    return keras_layers.Dense(num_classes, kernel_initializer=initializer, dtype="float32", name="classifier")(features)
