@@ -112,7 +112,7 @@ def calibrate(prepared: Prepared, lowered: Graph) -> Calibrated:
     """The ranges of the graph's values over the calibration photos, and the graph that suits them."""
     recipe = prepared.recipe
     first = recipe.cheapen(lowered, {})
-    outputs, maxima = _observed(recipe, first)
+    outputs, maxima = observed(recipe, first)
     images, model = prepared.calibration_images, graph.build(first)
     ranges = calibration.ranges(model, outputs, maxima, images, prepared.spec)
     fixed = {node.name: recipe.fixed_range(node) for node in first.nodes.values()}
@@ -121,7 +121,7 @@ def calibrate(prepared: Prepared, lowered: Graph) -> Calibrated:
     return Calibrated(lowered, cheapened, ranges, graph.build(cheapened))
 
 
-def _observed(recipe: Recipe, cheapened: Graph) -> tuple[list[str], list[str]]:
+def observed(recipe: Recipe, cheapened: Graph) -> tuple[list[str], list[str]]:
     """The nodes whose outputs are rounded, and those that feed an exponential."""
     readers = cheapened.readers()
     roundings = {name: recipe.rounding(node, readers[name]) for name, node in cheapened.nodes.items()}

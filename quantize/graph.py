@@ -93,6 +93,10 @@ class Graph:
                 found[name].append(node)
         return found
 
+    def names_of(self, kind: type) -> list[str]:
+        """The names of the nodes of a kind, in their order."""
+        return [name for name, node in self.nodes.items() if issubclass(node.kind, kind)]
+
     def with_nodes(self, *changed: Node) -> Graph:
         """The graph with nodes of the same names exchanged."""
         return dataclasses.replace(self, nodes={**self.nodes, **{node.name: node for node in changed}})
@@ -140,9 +144,9 @@ def read(model: tf_keras.Model, values: Mapping[str, np.ndarray]) -> Graph:
     names = {model.input._keras_history.layer.name: INPUT}
 
     def ref(value: Any) -> Any:
-        if not tf_keras.backend.is_keras_tensor(value):
+        history = getattr(value, "_keras_history", None)
+        if history is None:  # a number
             return value
-        history = value._keras_history
         return Ref(names.get(history.layer.name, history.layer.name), history.tensor_index)
 
     for depth in sorted(model._nodes_by_depth, reverse=True):

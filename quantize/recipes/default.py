@@ -54,7 +54,7 @@ class DefaultRecipe:
         graph = fold.drop_dropout(graph)
         graph = activations.constant_arithmetic(activations.layers_of_their_own(graph))
         graph = fold.batch_norms_as_convolutions(fold.fold_batch_norms(graph))
-        graph = norms.fold_layer_norms(fold.plain_convolutions(graph))
+        graph = norms.fold_layer_norms(fold.plain_convolutions(fold.average_pools_as_convolutions(graph)))
         graph = fold.dense_as_convolutions(attention.fold_scales(graph))
         return edges.fold_input(edges.copied_edges(graph), spec)
 

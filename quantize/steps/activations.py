@@ -18,11 +18,14 @@ _CLIPS = ("relu", "relu6")
 
 def layers_of_their_own(graph: Graph) -> Graph:
     """An activation inside a convolution or dense layer becomes the layer behind it; swish becomes `blocks.Swish`."""
-    for node in list(graph.nodes.values()):
+    for name in list(graph.nodes):
+        node = graph.nodes[name]
         inside = node.config.get("activation", "linear")
         if issubclass(node.kind, keras_layers.Activation):
             if inside in _SWISH:
                 graph = graph.with_nodes(node.made(blocks.Swish))
+            elif inside == "linear":
+                graph = graph.without(node.name)
         elif inside != "linear" and isinstance(inside, str):
             plain = dataclasses.replace(node, config={**node.config, "activation": "linear"})
             kind, config = _activation(inside)
@@ -37,7 +40,7 @@ def _activation(name: str) -> tuple[type, Mapping[str, Any]]:
 
 def constant_arithmetic(graph: Graph) -> Graph:
     """x + c and x * c, which Keras keeps as operators with arguments, become `Rescaling` layers."""
-    changed = []
+    changed, names = [], {}
     for node in graph.nodes.values():
         operator = node.config.get("function", "")
         values = [value for value in (*node.args, *node.kwargs.values()) if isinstance(value, int | float)]
@@ -50,7 +53,8 @@ def constant_arithmetic(graph: Graph) -> Graph:
                 node, kind=keras_layers.Rescaling, config=config, args=(Ref(node.inputs[0]),), kwargs={}
             )
         )
-    return graph.with_nodes(*changed)
+        names[node.name] = f"arithmetic{len(names)}"  # Keras' own number depends on what was built before
+    return graph.with_nodes(*changed).renamed(names)
 
 
 def is_clip(node: Node) -> bool:

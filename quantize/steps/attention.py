@@ -14,7 +14,8 @@ from quantize.steps.fold import CONVOLUTIONS
 
 def fold_scales(graph: Graph) -> Graph:
     """Softmax's factor 1 / sqrt(d / heads) is a scale of the queries, where a convolution makes them."""
-    for softmax in [node for node in graph.nodes.values() if issubclass(node.kind, blocks.ScaledSoftmax)]:
+    for name in graph.names_of(blocks.ScaledSoftmax):
+        softmax = graph.nodes[name]
         query = _maker_of_queries(graph, softmax)
         if query is None:
             continue

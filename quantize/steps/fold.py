@@ -26,7 +26,8 @@ def drop_dropout(graph: Graph) -> Graph:
 
 def fold_batch_norms(graph: Graph) -> Graph:
     """BatchNorm is a scale and a shift per channel: both go into the convolution before it, where there is one."""
-    for norm in [node for node in graph.nodes.values() if issubclass(node.kind, keras_layers.BatchNormalization)]:
+    for name in graph.names_of(keras_layers.BatchNormalization):
+        norm = graph.nodes[name]
         conv = graph.nodes.get(norm.inputs[0])
         if conv is None or not _can_take_scale(conv) or len(graph.readers()[conv.name]) > 1:
             continue
@@ -66,6 +67,20 @@ def batch_norms_as_convolutions(graph: Graph) -> Graph:
     return graph.with_nodes(*changed)
 
 
+def average_pools_as_convolutions(graph: Graph) -> Graph:
+    """An average over a window is a depthwise convolution of equal weights: XNNPACK has no 8-bit average pooling."""
+    changed = []
+    for name in graph.names_of(keras_layers.AveragePooling2D):
+        pool = graph.nodes[name]
+        size, strides = tuple(pool.config["pool_size"]), tuple(pool.config["strides"])
+        if pool.config["padding"] != "valid":  # with "same" the divisor changes at the edges
+            continue
+        made = pool.made(keras_layers.DepthwiseConv2D, kernel_size=size, strides=strides, use_bias=False)
+        kernel = np.full((*size, pool.shape[-1], 1), 1 / np.prod(size))
+        changed.append(dataclasses.replace(made, weights={"depthwise_kernel": kernel}))
+    return graph.with_nodes(*changed)
+
+
 def plain_convolutions(graph: Graph) -> Graph:
     """Matrix products over the channels, which train faster, as the 1x1 convolutions that they are."""
     pointwise = [node for node in graph.nodes.values() if issubclass(node.kind, blocks.PointwiseConv2D)]
@@ -74,7 +89,8 @@ def plain_convolutions(graph: Graph) -> Graph:
 
 def dense_as_convolutions(graph: Graph) -> Graph:
     """Dense layers on [B, C] as 1x1 convolutions on [B, 1, 1, C], which have one 8-bit range per channel."""
-    for dense in [node for node in graph.nodes.values() if issubclass(node.kind, keras_layers.Dense)]:
+    for name in graph.names_of(keras_layers.Dense):
+        dense = graph.nodes[name]
         source = graph.nodes.get(dense.inputs[0])
         if len(dense.shape) != 1 or source is None or len(source.shape) != 1:
             continue
@@ -87,7 +103,7 @@ def dense_as_convolutions(graph: Graph) -> Graph:
         else:
             pixel = Node(f"{dense.name}_pixel", keras_layers.Reshape, {"target_shape": (1, 1, *source.shape)},
                          (Ref(source.name),))  # fmt: skip
-            graph = graph.inserted(pixel, source.name, lambda node, name=dense.name: node.name == name)
+            graph = graph.inserted(pixel, source.name, lambda node, name=name: node.name == name)
             conv = conv.reading({source.name: pixel.name})
         flat = "logits" if graph.output == dense.name else f"{dense.name}_flat"
         graph = graph.with_nodes(dataclasses.replace(conv, shape=(1, 1, *dense.shape)))

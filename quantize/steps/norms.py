@@ -24,8 +24,9 @@ _RESIZES = (blocks.ResizeToMultiple, blocks.ResizeLike)
 def fold_layer_norms(graph: Graph) -> Graph:
     """Every LayerNorm whose surroundings allow it becomes a `RootMeanSquareNorm`; the others stay as they are."""
     writers: set[str] = set()
-    for norm in [node for node in graph.nodes.values() if issubclass(node.kind, keras_layers.LayerNormalization)]:
-        readers, stream = _readers(graph, norm.name), _writers(graph, norm.inputs[0])
+    for name in graph.names_of(keras_layers.LayerNormalization):
+        norm = graph.nodes[name]
+        readers, stream = _readers(graph, name), _writers(graph, norm.inputs[0])
         if not readers or not stream or not all(_is_convolution(node, (1, 1)) for node in readers):
             continue
         writers |= stream

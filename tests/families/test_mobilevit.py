@@ -77,20 +77,6 @@ def test_patch_size_changes_the_answer():
     assert np.abs(logits[0] - logits[1]).max() > 1e-6
 
 
-def test_folded_model_has_no_batch_norm_and_no_dropout_and_a_bias_in_its_place():
-    plain, folded = mobilevit.build(TINY, 64, 64), mobilevit.build(TINY, 64, 64, batch_size=1, folded=True)
-
-    def kinds(model):
-        return {type(layer) for layer in model.layers}
-
-    assert {tf_keras.layers.BatchNormalization, dropout.StatelessDropout} <= kinds(plain) - kinds(folded)
-    assert not plain.get_layer("stem_conv").use_bias
-    assert folded.get_layer("stem_conv").use_bias
-    assert not folded.get_layer("layer3_vit_projection_conv").use_bias  # no BatchNorm there in the paper
-    assert folded.input_shape == (1, 64, 64, 3)
-    assert mobilevit.count_macs(folded) == mobilevit.count_macs(plain)
-
-
 def test_dropout_rates_are_the_published_ones_unless_given():
     def rates(**settings):
         model = mobilevit.build(ModelConfig("tiny", num_classes=2, **settings), 64, 64)

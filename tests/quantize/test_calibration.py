@@ -7,10 +7,10 @@ import pytest
 
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.evaluate import Evaluation
-from quantize import exporter
 from quantize.checks import scores
+from quantize.checks.report import ClassRecall
 from quantize.settings import CalibrationConfig, FineTuneConfig
-from quantize.steps import calibration, photos
+from quantize.steps import attention, calibration, photos
 
 LABELS = np.array([0] * 90 + [1] * 8 + [2] * 2)
 
@@ -84,8 +84,8 @@ def test_changes_name_the_photos_whose_answer_changed_largest_first():
     before = Evaluation(("x", "y"), y_true, np.float32([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4]]), ids)
     after = Evaluation(("x", "y"), y_true, np.float32([[0.9, 0.1], [0.55, 0.45], [0.1, 0.9]]), ids)
     result = scores.changes(before, after)
-    assert [row["photo"] for row in result["changed"]] == ["c", "b"]
-    assert result["classes"][0] == {"class": "x", "baseline": 1.0, "candidate": 0.5}
+    assert [row.photo for row in result["changed"]] == ["c", "b"]
+    assert result["classes"][0] == ClassRecall("x", 1.0, 0.5)
     assert scores.agreement(before, after) == pytest.approx(1 / 3)
 
 
@@ -131,4 +131,4 @@ def test_a_range_leaves_out_the_most_extreme_values():
     [(-5, 40, 0.0), (-60, 60, 0.0), (-11, 87, 38.0), (70, 90, 80.0), (-71, 112, None), (-np.inf, np.inf, None)],
 )
 def test_scores_far_from_0_are_shifted_by_a_constant_where_one_is_enough(low, high, expected):
-    assert exporter.shift(low, high) == expected
+    assert attention.constant_shift(low, high) == expected

@@ -8,31 +8,33 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
-from support.folded_models import folded_model, rescaled
+from support.folded_models import cheapened, rescaled
 from tensorflow.lite.python import schema_py_generated as schema
 
+from quantize import exporter
 from quantize.checks import runtime
 from quantize.layers import reproducible
+from quantize.recipe import recipe_of
 from quantize.steps import convert, qat
 
 
 @pytest.fixture(scope="module")
 def xxs_file(tmp_path_factory):
     """An int8 file of an XXS whose weights are random."""
-    model = folded_model("xxs", 1)
-    ranges = {layer.name: (-3.0, 3.0 + len(layer.name) / 50) for layer in model.layers if qat.has_range(layer)}
-    for layer in model.layers:  # one row maximum far from another takes another way through the exponential
-        if layer.name.endswith(qat.SCORES):
-            ranges[layer.name] = (-50.0, 100.0) if layer.name.startswith("layer5") else (-4.0, 16.0)
+    found, recipe = cheapened("xxs"), recipe_of("xxs")
+    outputs, maxima = exporter.observed(recipe, found)
+    ranges = {name: (-3.0, 3.0 + len(name) / 50) for name in outputs}
+    for name in maxima:  # one row maximum far from another takes another way through the exponential
+        ranges[name] = (-50.0, 100.0) if name.startswith("layer5") else (-4.0, 16.0)
     path = tmp_path_factory.mktemp("xxs") / "xxs.tflite"
-    path.write_bytes(convert.to_int8(qat.apply(model, ranges, frozen=True)))
+    path.write_bytes(convert.to_int8(qat.apply(found, recipe, ranges, frozen=True, batch_size=1)))
     return path
 
 
 def test_int8_xxs_is_one_partition_with_only_the_input_outside(xxs_file):
     found = runtime.operators(xxs_file)
     assert found["partitions"] == 1
-    assert [(op["operator"], op["reason"]) for op in found["not_delegated"]] == [("QUANTIZE", "XNNPACK takes no uint8")]
+    assert [(op.operator, op.reason) for op in found["not_delegated"]] == [("QUANTIZE", "XNNPACK takes no uint8")]
     assert rescaled(xxs_file.read_bytes()) == []
 
 

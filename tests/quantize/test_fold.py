@@ -1,4 +1,4 @@
-"""Folding: the exported graph computes what the trained one does."""
+"""Lowering: the exported graph computes what the trained one does."""
 
 from __future__ import annotations
 
@@ -6,65 +6,95 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.folded_models import random_weights
+import tf_keras
+from support.folded_models import lowered, trained
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import mobilevit
 from mobilevit_tf.image.image_spec import ImageSpec
-from mobilevit_tf.models import weights
+from mobilevit_tf.layers.dropout import StatelessDropout
+from mobilevit_tf.models import count
+from quantize import graph
 from quantize.layers import folded as folded_layers
-from quantize.steps.fold import fold, fold_normalization
+from quantize.recipe import recipe_of
+
+GONE = (
+    tf_keras.layers.BatchNormalization, tf_keras.layers.LayerNormalization, tf_keras.layers.Dense, StatelessDropout,
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("cheap", [False, True])
 @pytest.mark.parametrize(
     ("height", "width", "patch_sizes"),
     [(64, 64, (2, 2, 2)), (65, 50, (2, 2, 2)), (64, 64, (8, 4, 2))],
 )
-def test_folded_model_gives_the_trained_models_logits_to_1e_5(height, width, patch_sizes, softmax):
-    config = ModelConfig("tiny", 5, patch_sizes)
-    trained = mobilevit.build(config, height, width)
-    values = random_weights(trained)
-    weights.assign(trained, values)
-    folded = mobilevit.build(config, height, width, folded=True, softmax=softmax)
-    weights.assign(folded, fold(values, num_heads=2))
+def test_lowered_model_gives_the_trained_models_logits_to_1e_5(height, width, patch_sizes, cheap):
+    model = trained(ModelConfig("tiny", 5, patch_sizes), height, width)
+    found = lowered(model, "tiny", ImageSpec(height, width))
+    exported = graph.build(recipe_of("tiny").cheapen(found, {}) if cheap else found)
     images = np.random.default_rng(1).random((2, height, width, 3), np.float32)
-    before, after = trained(images, training=False).numpy(), folded(images, training=False).numpy()
+    before, after = model(images, training=False).numpy(), exported(images, training=False).numpy()
     assert np.abs(before).max() > 0.01
     np.testing.assert_allclose(after, before, atol=1e-5)
 
 
-def test_folded_model_has_no_batch_norm_and_fewer_parameters():
-    config = ModelConfig("tiny", 5)
-    trained, folded = mobilevit.build(config, 64, 64), mobilevit.build(config, 64, 64, folded=True, softmax=False)
-    assert not [weight.name for weight in folded.weights if "_bn/" in weight.name or "gamma" in weight.name]
-    assert folded.count_params() < trained.count_params()
+@pytest.mark.parametrize("variant", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3", "efficientnet_b0", "densenet121"])
+def test_a_cnn_gives_the_trained_models_logits_without_batch_norm_dense_layers_and_scaled_pixels(variant):
+    model = trained(ModelConfig(variant, 5))
+    exported = graph.build(lowered(model, variant), batch_size=2)
+    kinds = {type(layer) for layer in exported.layers}
+    assert not kinds & {tf_keras.layers.BatchNormalization, tf_keras.layers.Dense, StatelessDropout}
+    assert "standardize" not in {layer.name for layer in exported.layers}
+    images = np.random.default_rng(1).random((2, 64, 64, 3), np.float32)
+    before, after = model(images, training=False).numpy(), exported(images, training=False).numpy()
+    # Random weights magnify rounding: what changing the pixels by a millionth does is the measure.
+    noise = np.abs(model(images * (1 + 1e-6), training=False).numpy() - before).max()
+    np.testing.assert_allclose(after, before, atol=1e-5 * before.std() + 2 * noise)
 
 
-def test_weights_of_another_architecture_are_refused_by_name():
-    with pytest.raises(UserError, match="other_bn/gamma: no convolution other_conv"):
-        fold({f"other_bn/{part}": np.ones(3) for part in ("gamma", "beta", "moving_mean", "moving_variance")}, 4)
+def test_lowered_mobilevit_has_no_norms_with_weights_and_fewer_parameters():
+    model = trained(ModelConfig("tiny", 5))
+    exported = graph.build(lowered(model, "tiny"), batch_size=1)
+    assert not {type(layer) for layer in exported.layers} & set(GONE)
+    assert exported.get_layer("stem_conv").use_bias
+    assert not exported.get_layer("layer3_vit_projection_conv").use_bias  # no BatchNorm there in the paper
+    assert exported.count_params() < model.count_params()
+    assert exported.input_shape == (1, 64, 64, 3)
+    assert count.count_macs(exported) == count.count_macs(model)
 
 
 @pytest.mark.parametrize("color_order", ["RGB", "BGR"])
 def test_normalisation_and_channel_order_move_into_the_stem(color_order):
     spec = ImageSpec(64, 64, color_order=color_order, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    config = ModelConfig("tiny", 5)
-    trained = mobilevit.build(config, 64, 64)
-    values = random_weights(trained)
-    weights.assign(trained, values)
-    moved = fold(values, num_heads=2)
-    fill = fold_normalization(moved, spec)
-    folded = mobilevit.build(config, 64, 64, folded=True, softmax=False)
-    folded.get_layer("stem_pad").fill = fill
-    weights.assign(folded, moved)
+    model = trained(ModelConfig("tiny", 5))
+    exported = graph.build(lowered(model, "tiny", spec))
     rgb = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     ordered = rgb if color_order == "RGB" else rgb[..., ::-1]
-    before = trained(spec.normalize(ordered), training=False).numpy()
-    after = folded(spec.plain().normalize(rgb), training=False).numpy()
+    before = model(spec.normalize(ordered), training=False).numpy()
+    after = exported(spec.plain().normalize(rgb), training=False).numpy()
     np.testing.assert_allclose(after, before, atol=1e-5)
+    fill = exported.get_layer("stem_pad").fill
     assert fill == pytest.approx((0.485, 0.456, 0.406) if color_order == "RGB" else (0.406, 0.456, 0.485))
+
+
+def test_a_norm_whose_tokens_are_read_elsewhere_stays_a_layer_norm():
+    """Centring what writes to the stream would change what the pooling reads."""
+    image = tf_keras.Input((4, 4, 3), name="image")
+    tokens = tf_keras.layers.Conv2D(8, 1, name="writer")(image)
+    normed = tf_keras.layers.Conv2D(8, 1, name="reader")(tf_keras.layers.LayerNormalization(name="norm")(tokens))
+    pooled = tf_keras.layers.GlobalAveragePooling2D(name="pool")(tf_keras.layers.Add(name="sum")([tokens, normed]))
+    model = tf_keras.Model(image, tf_keras.layers.Dense(5, name="classifier")(pooled))
+    found = lowered(model, "tiny", ImageSpec(4, 4))
+    assert found.nodes["norm"].kind is tf_keras.layers.LayerNormalization
+    images = np.random.default_rng(0).random((2, 4, 4, 3), np.float32)
+    np.testing.assert_allclose(graph.build(found)(images), model(images), atol=1e-5)
+
+
+def test_a_layer_that_is_called_twice_is_refused_by_name():
+    image = tf_keras.Input((4, 4, 3), name="image")
+    twice = tf_keras.layers.Conv2D(3, 1, name="shared")
+    model = tf_keras.Model(image, tf_keras.layers.Flatten()(twice(twice(image))))
+    with pytest.raises(ValueError, match="shared is called more than once"):
+        lowered(model, "tiny", ImageSpec(4, 4))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 9), (8, 9)])

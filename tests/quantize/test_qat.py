@@ -7,15 +7,16 @@ import itertools
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
-from support.folded_models import folded_model, rescaled
+from support.folded_models import cheapened, lowered, rescaled, trained
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.families import mobilevit
 from mobilevit_tf.image.image_spec import ImageSpec
+from quantize import exporter, graph
+from quantize.recipe import recipe_of
 from quantize.settings import FineTuneConfig
 from quantize.steps import calibration, convert, finetune, qat, settle
 
-SPEC = ImageSpec(64, 64)
+SPEC, RECIPE = ImageSpec(64, 64), recipe_of("tiny")
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +26,18 @@ def images() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def tiny(images):
-    """(folded float model, its ranges)."""
-    model = folded_model("tiny")
-    return model, calibration.ranges(model, images, SPEC)
+    """(graph before quantisation, its ranges)."""
+    found = cheapened("tiny")
+    return found, calibrated(found, images)
+
+
+def calibrated(found, images) -> dict[str, tuple[float, float]]:
+    outputs, maxima = exporter.observed(RECIPE, found)
+    return calibration.ranges(graph.build(found), outputs, maxima, images, SPEC)
 
 
 def test_weights_are_rounded_in_one_range_a_channel(tiny):
-    model, ranges = tiny
-    quantized = qat.apply(model, ranges, frozen=True)
+    quantized = qat.apply(tiny[0], RECIPE, tiny[1], frozen=True)
     for name, axis in (("layer1_mv2_depthwise_conv", 2), ("layer3_vit_local_conv", 3), ("classifier", 3)):
         wrapper = quantized.get_layer(f"quant_{name}")
         ((weight, quantizer, variables),) = wrapper._weight_vars
@@ -47,11 +52,11 @@ def test_weights_are_rounded_in_one_range_a_channel(tiny):
 @pytest.fixture(scope="module", params=[True, False], ids=["frozen", "moving"])
 def tuned(request, tiny, images):
     """(fine-tuned model, are its ranges frozen, classifier's kernel before, ranges before)."""
-    model, ranges = tiny
-    quantized = qat.apply(model, ranges, frozen=request.param)
+    found, ranges = tiny
+    quantized = qat.apply(found, RECIPE, ranges, frozen=request.param)
     before, limits = quantized.get_layer("quant_classifier").trainable_weights[0].numpy(), qat.output_ranges(quantized)
     config = FineTuneConfig(epochs=1, learning_rate=1e-2, batch_size=8, frozen_ranges=request.param)
-    finetune.finetune(quantized, model, images, SPEC, config)
+    finetune.finetune(quantized, graph.build(found), images, SPEC, config)
     return quantized, request.param, before, limits
 
 
@@ -59,7 +64,7 @@ def test_fine_tuning_moves_weights_and_only_ranges_that_are_not_frozen(tiny, tun
     quantized, frozen, before, limits = tuned
     for name in ("attention_query", "attention_key", "attention_value"):  # through the table and the norms
         kernel = quantized.get_layer(f"quant_layer3_vit_transformer0_{name}").trainable_weights[0].numpy()
-        start = tiny[0].get_layer(f"layer3_vit_transformer0_{name}").kernel.numpy()
+        start = tiny[0].nodes[f"layer3_vit_transformer0_{name}"].weights["kernel"]
         assert np.abs(kernel - start).max() > 1e-4
     assert limits["stem_conv"] == pytest.approx(tiny[1]["stem_conv"])
     assert np.abs(quantized.get_layer("quant_classifier").trainable_weights[0].numpy() - before).max() > 1e-4
@@ -73,7 +78,7 @@ def test_no_8_bit_value_is_rescaled_so_that_runtimes_cannot_round_it_differently
     assert feeders == [limits["layer3_vit_concat"]] * 2
     if frozen:
         assert feeders[0] == pytest.approx(ranges["layer3_vit_concat"])
-    fixed = qat.apply(folded_model("tiny", 1), ranges, frozen=frozen)
+    fixed = qat.apply(tiny[0], RECIPE, ranges, frozen=frozen, batch_size=1)
     fixed.set_weights(quantized.get_weights())
     assert rescaled(convert.to_int8(fixed)) == []
 
@@ -136,14 +141,13 @@ def test_scores_are_no_finer_than_the_8_bit_exponential_takes(tuned):
 
 
 def test_the_pixel_that_pads_lies_on_a_pixels_steps_as_in_the_file(tiny):
-    model = folded_model("tiny")
-    model.get_layer("stem_pad").fill = (0.5, 0.25, 0.0)
-    quantized = qat.apply(model, tiny[1], frozen=True)
+    found, ranges = tiny
+    pad = found.nodes["stem_pad"]
+    filled = found.with_nodes(pad.made(pad.kind, **{**pad.config, "fill": (0.5, 0.25, 0.0)}))
+    quantized = qat.apply(filled, RECIPE, ranges, frozen=True)
     assert quantized.get_layer("stem_pad").fill == (128 / 255, 64 / 255, 0.0)
-    assert model.get_layer("stem_pad").fill == (0.5, 0.25, 0.0)
 
 
 def test_a_model_with_softmax_is_refused():
-    model = mobilevit.build(ModelConfig("tiny", 5), 64, 64, folded=True)
-    with pytest.raises(ValueError, match="build the model with softmax=False"):
-        qat.apply(model, {}, frozen=True)
+    with pytest.raises(ValueError, match="cheapen the graph first"):
+        qat.apply(lowered(trained(ModelConfig("tiny", 5)), "tiny"), RECIPE, {}, frozen=True)

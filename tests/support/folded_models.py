@@ -1,18 +1,21 @@
-"""Folded models with random weights."""
+"""Lowered graphs with random weights."""
 
 from __future__ import annotations
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
+import tf_keras
 from tensorflow.lite.python import schema_py_generated as schema
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.families import mobilevit
-from mobilevit_tf.models import weights
-from quantize.steps.fold import fold
+from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.models import build, weights
+from quantize import graph
+from quantize.graph import Graph
+from quantize.recipe import recipe_of
 
 
-def random_weights(model) -> dict[str, np.ndarray]:
+def random_weights(model: tf_keras.Model) -> dict[str, np.ndarray]:
     """Weights as after training: no BatchNorm is the identity, no bias is zero."""
     generator = np.random.default_rng(0)
     values = {}
@@ -25,21 +28,30 @@ def random_weights(model) -> dict[str, np.ndarray]:
     return values
 
 
-def folded_model(variant: str, batch_size: int | None = None):
-    config = ModelConfig(variant, 5)
-    values = random_weights(mobilevit.build(config, 64, 64))
-    model = mobilevit.build(config, 64, 64, batch_size=batch_size, folded=True, softmax=False)
-    weights.assign(model, fold(values, num_heads=2 if variant == "tiny" else 4))
+def trained(config: ModelConfig, height: int = 64, width: int = 64) -> tf_keras.Model:
+    """A model of fixed size with random weights."""
+    model = build.build(config, height, width)
+    weights.assign(model, random_weights(model))
     return model
+
+
+def lowered(model: tf_keras.Model, variant: str, spec: ImageSpec | None = None) -> Graph:
+    """What the recipe makes of a model: a float graph of standard operators."""
+    return recipe_of(variant).lower(graph.read(model, weights.to_dict(model)), spec or ImageSpec(64, 64))
+
+
+def cheapened(variant: str) -> Graph:
+    """What float and 8-bit files of a model with five classes and random weights compute, before calibration."""
+    return recipe_of(variant).cheapen(lowered(trained(ModelConfig(variant, 5)), variant), {})
 
 
 def rescaled(data: bytes) -> list[bytes]:
     """The 8-bit tensors of a .tflite that are another 8-bit tensor in another scale."""
     flat = schema.ModelT.InitFromPackedBuf(data, 0)
-    graph, int8 = flat.subgraphs[0], schema.TensorType.INT8
+    part, int8 = flat.subgraphs[0], schema.TensorType.INT8
     return [
-        graph.tensors[op.outputs[0]].name
-        for op in graph.operators
+        part.tensors[op.outputs[0]].name
+        for op in part.operators
         if flat.operatorCodes[op.opcodeIndex].builtinCode == schema.BuiltinOperator.QUANTIZE
-        and graph.tensors[op.inputs[0]].type == graph.tensors[op.outputs[0]].type == int8
+        and part.tensors[op.inputs[0]].type == part.tensors[op.outputs[0]].type == int8
     ]

@@ -48,7 +48,7 @@ def _model():
     from mobilevit_tf.config import ModelConfig
     from mobilevit_tf.families import mobilevit
 
-    backbone = mobilevit.build(ModelConfig("tiny", num_classes=len(LABELS)), SIZE, SIZE, batch_size=1, folded=True)
+    backbone = mobilevit.build(ModelConfig("tiny", num_classes=len(LABELS)), SIZE, SIZE)
     return tf_keras.Model(backbone.input, tf_keras.layers.Softmax(name="scores")(backbone.output))
 
 
