@@ -9,7 +9,7 @@ from preview import gradio_setup  # noqa: F401  # isort: skip (decides how Gradi
 import gradio as gr
 
 from mobilevit_tf.errors import UserError
-from preview import api, render, settings, tab_classify, tab_compare, tab_folder, tab_model
+from preview import api, guard, render, settings, tab_classify, tab_compare, tab_folder, tab_model
 from preview.open_models import ModelStore
 from preview.uploads import ModelButton
 
@@ -123,6 +123,7 @@ def serve(page: gr.Blocks, port: int | None, share: bool) -> str:
             ssr_mode=False,
             pwa=False,
             mcp_server=False,
+            app_kwargs={"lifespan": guard.lifespan(share)},
             theme=theme(),
             head=f"<style>{STYLE.read_text()}</style>",  # Gradio's css= would rewrite the selectors
         )
