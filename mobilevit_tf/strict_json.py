@@ -105,8 +105,8 @@ def check(cls: type, values: Mapping[str, object], where: str) -> None:
 
 
 def is_text(value: object, most: int = MAX_STRING) -> bool:
-    """True for a string of at most `most` characters that UTF-8 can hold."""
-    if not isinstance(value, str) or len(value) > most:
+    """True for a string of at most `most` characters that UTF-8 and a path can hold."""
+    if not isinstance(value, str) or len(value) > most or "\0" in value:
         return False
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
