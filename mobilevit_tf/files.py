@@ -44,10 +44,12 @@ def read_regular(path: str | bytes | Path, most: int) -> bytes:
       OSError: it cannot be read.
     """
     shown = printable(os.fsdecode(path))
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise UserError(f"{shown} is not a regular file")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise UserError(f"{shown} is not a regular file")
+    with open(descriptor, "rb") as file:
         data = file.read(most + 1) if status.st_size <= most else None
     if data is None or len(data) > most:
         raise UserError(f"{shown} is larger than {most // 2**20} MiB")

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
-_FOREIGN_ADDRESS = re.compile(r"/(?:file|proxy|stream)[=/][a-z][a-z0-9+.-]*:", re.IGNORECASE)  # /file=http://...
+_UNUSED = re.compile(r"/(?:proxy=|dev/reload|deep_link|stream/)")  # Gradio's, for what this page has not
+_FOREIGN_ADDRESS = re.compile(r"/file[=/][a-z][a-z0-9+.-]*:", re.IGNORECASE)  # /file=http://...
 
 
 class LocalOnly:
@@ -47,6 +48,8 @@ class LocalOnly:
             return f"this page answers to {', '.join(LOOPBACK)} alone: open it under one of these names"
         if len(origins) > 1 or (origins and not _is_same(origins[0], host)):
             return "this page takes nothing from other web pages: open it in a window of its own"
+        if _UNUSED.search(scope["path"]):
+            return "this page has no such part"
         if _FOREIGN_ADDRESS.search(scope["path"]):
             return "a web address is not fetched: send the file itself"
         return None

@@ -53,7 +53,9 @@ def build(store: ModelStore, workers: int) -> gr.Blocks:
     """The page over the open models; at most `workers` photos are classified at the same time."""
     inference = {"concurrency_limit": workers, "concurrency_id": "inference"}
     with gr.Blocks(
-        title="MobileViT preview", analytics_enabled=False, delete_cache=(600, settings.KEEP_UPLOADS_S)
+        title="MobileViT preview",
+        analytics_enabled=False,
+        delete_cache=(settings.DELETE_EVERY_S, settings.KEEP_UPLOADS_S),
     ) as page:
         with gr.Row(elem_id="pv-title"):
             gr.HTML(

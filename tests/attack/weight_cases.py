@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -46,16 +47,14 @@ def _overlapping_entries() -> bytes:
     content = b"\x80\x02}(" + items + b"u."
     stream = bytearray(data[: data.index(b"PK\x01\x02")])
     place, directory = stream.index(b"archive/data/0") - 30, b""
-    body = stream.index(b"archive/data.pkl") - 30
     pickled = len(stream)
     stream += zip_of(zipfile.ZIP_STORED, {"archive/data.pkl": content}).split(b"PK\x01\x02")[0]
-    for name, offset, size in [("archive/data.pkl", pickled, len(content))] + [
-        (f"archive/data/{index}", place, 4_000_000) for index in range(1_000)
-    ]:
-        fields = (20, 20, 0, 0, 0, 0, 0, size, size, len(name), 0, 0, 0, 0, 0, offset)
+    storages = [(f"archive/data/{index}", place, bytes(4_000_000)) for index in range(1_000)]
+    for name, offset, data in [("archive/data.pkl", pickled, content), *storages]:
+        size, check = len(data), zlib.crc32(data)
+        fields = (20, 20, 0, 0, 0, 0, check, size, size, len(name), 0, 0, 0, 0, 0, offset)
         directory += b"PK\x01\x02" + struct.pack("<HHHHHHIIIHHHHHII", *fields) + name.encode()
     end = struct.pack("<HHHHIIH", 0, 0, 1_001, 1_001, len(directory), len(stream), 0)
-    assert body >= 0
     return bytes(stream) + directory + b"PK\x05\x06" + end
 
 

@@ -29,10 +29,10 @@ class PreviewServer:
       report: what `preview_guard.py` saw in the process; filled when it has ended.
     """
 
-    def __init__(self, python: str, *flags: str):
+    def __init__(self, python: str, *flags: str, script: str = "demo_app.py"):
         self.url, self.log, self.report = "", "", {}
         guard = str(ROOT / "tests" / "support" / "preview_guard.py")
-        self._command = [python, guard, "demo_app.py", f"--port={free_port()}", *flags]
+        self._command = [python, guard, script, f"--port={free_port()}", *flags]
 
     def __enter__(self) -> PreviewServer:
         self.process = subprocess.Popen(
