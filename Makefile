@@ -25,6 +25,10 @@ test-android: install
 	if [ -n "$$missing" ]; then echo "not run: the Android tests (missing:$$missing)"; \
 	else mvn -f android_demo/pom.xml -B -ntp test; fi
 
+# Hostile files, requests, signals and kills, some ten thousand cases; counts of tried and failed at the end.
+attack: install
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests $(PY) -m attack $(ATTACK)
+
 # The preview and the training report in a real browser; needs Chromium on the machine (CHROMIUM=/path for another than /usr/bin/chromium).
 test-browser: install .venvs/browser/.ready
 	PROJECT_PYTHON=$(CURDIR)/$(PY) .venvs/browser/bin/python -m pytest -q tests/browser/browser_checks.py tests/browser/report_checks.py

@@ -82,7 +82,7 @@ class _Unpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise _Forbidden(repr(f"{module}.{name}")) from None
+            raise _Forbidden(repr(f"{module}.{name}"[:80])) from None
 
     def persistent_load(self, reference) -> _Storage:
         kind, dtype, key, _location, count = reference[:5]
