@@ -4,9 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-deps
 RUN ?= runs/demo
 
-.PHONY: demo test lint install apk test-python test-android test-browser mediapipe-check bench-train bench claims clean
+.PHONY: demo test lint install lock audit attack apk test-python test-android test-browser mediapipe-check bench-train bench claims clean
 
 demo: install
 	$(PY) train_main.py --flagfile=configs/digits.flags --model_dir=$(RUN)
@@ -23,6 +24,10 @@ test-android: install
 	@missing=""; for tool in javac mvn gcc aapt2; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then echo "not run: the Android tests (missing:$$missing)"; \
 	else mvn -f android_demo/pom.xml -B -ntp test; fi
+
+# Hostile files, requests, signals and kills, some ten thousand cases; counts of tried and failed at the end.
+attack: install
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests $(PY) -m attack $(ATTACK)
 
 # The preview and the training report in a real browser; needs Chromium on the machine (CHROMIUM=/path for another than /usr/bin/chromium).
 test-browser: install .venvs/browser/.ready
@@ -46,6 +51,7 @@ claims: install
 
 .venvs/bench/.ready: benchmarks/requirements.txt
 .venvs/browser/.ready: tests/browser/requirements.txt
+.venvs/lock/.ready: .ci/lock_requirements.txt
 .venvs/mediapipe/.ready: benchmarks/mediapipe_requirements.txt
 .venvs/%/.ready:
 	"$(PYTHON)" -m venv .venvs/$*
@@ -62,12 +68,24 @@ lint: install
 
 install: $(READY)
 
-$(READY): requirements.txt requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 is needed and was not found: install it, or name it with 'make PYTHON=/path/to/python3.11'"; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -c requirements.lock
+	@# every file is checked against the lock; --no-deps, since the lock is whole; what builds comes first, from the lock too
+	$(PIP) --require-hashes -r <(sed -n '/^\(setuptools\|wheel\)==/,/[^\]$$/p' requirements.lock)
+	$(PIP) --require-hashes --no-build-isolation -r requirements.lock
+	$(PIP) --no-build-isolation --editable .
 	@touch $@
+
+# requirements.txt -> requirements.lock: versions that still fit are kept; make lock UPGRADE=--upgrade-package=NAME
+lock: .venvs/lock/.ready
+	.venvs/lock/bin/uv pip compile --quiet --no-annotate --custom-compile-command "make lock" $(UPGRADE) \
+	  --output-file requirements.lock requirements.txt
+
+# The lock against known advisories: our own list, and those that the package index publishes where it does.
+audit: .venvs/lock/.ready
+	.venvs/lock/bin/python .ci/audit.py
 
 clean:
 	rm -rf $(VENV) .venvs runs/demo

@@ -9,13 +9,13 @@ It reads everything it knows (labels, input size, normalisation) from the files.
 from __future__ import annotations
 
 import argparse
-import signal
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mobilevit_tf.errors import UserError, run_cli
+from preview import shutdown
 from preview.settings import PreviewConfig
 
 SHARE_WARNING = (
@@ -57,7 +57,7 @@ def main() -> None:
     config = parse(sys.argv[1:])
     if config.port:
         check_port(config.port)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    shutdown.on_signals()
     from preview.gradio_setup import UPLOADS
     from preview.open_models import ModelStore
 

@@ -7,6 +7,8 @@ import dataclasses
 from mobilevit_tf import catalog
 from mobilevit_tf.errors import UserError
 
+MAX_PATCH_SIZE = 64  # a map is padded up to whole patches: a larger one would be memory alone
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
@@ -33,8 +35,8 @@ class ModelConfig:
         for key in ("dropout", "classifier_dropout"):
             if getattr(self, key) is not None and not 0 <= getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}, expected a number in [0, 1)")
-        if len(self.patch_sizes) != 3 or min(self.patch_sizes) < 1:
-            raise UserError(f"patch sizes {self.patch_sizes}, expected three positive numbers such as 2,2,2")
+        if len(self.patch_sizes) != 3 or min(self.patch_sizes) < 1 or max(self.patch_sizes) > MAX_PATCH_SIZE:
+            raise UserError(f"patch sizes {self.patch_sizes}, expected three from 1 to {MAX_PATCH_SIZE} such as 2,2,2")
 
     @property
     def rates(self) -> tuple[float, float]:

@@ -17,6 +17,19 @@ class BadImage(UserError):
     """A picture that cannot be used; the message is the reason alone, the caller adds the file's name."""
 
 
+def printable(text: str) -> str:
+    """One line for a terminal: control characters and bytes that are not UTF-8 become escapes such as \\x1b."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # how Python holds a byte of a file's name that is not UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
 def describe_os_error(error: OSError) -> str:
     """Turns an OSError into one sentence that names the file and the remedy."""
     name = error.filename or "the output"
@@ -32,9 +45,9 @@ def run_cli(main: Callable[[], int | None]) -> None:
     try:
         sys.exit(main() or 0)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
     except OSError as error:
-        sys.exit(f"error: {describe_os_error(error)}")
+        sys.exit(f"error: {printable(describe_os_error(error))}")
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

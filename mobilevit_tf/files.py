@@ -1,4 +1,4 @@
-"""Writing files so that a crash or a full disk never leaves half of one."""
+"""Writing files so that a crash or a full disk never leaves half of one; reading those of strangers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
+
+from mobilevit_tf.errors import UserError, printable
 
 
 def write_atomic(path: str | Path, data: bytes) -> Path:
@@ -31,6 +34,26 @@ def write_atomic(path: str | Path, data: bytes) -> Path:
             error.filename = str(path)  # what the caller asked for, not the temporary name (write() names none at all)
         raise
     return path
+
+
+def read_regular(path: str | bytes | Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes; a pipe or device is not waited for.
+
+    Raises:
+      UserError: not a regular file, or too large.
+      OSError: it cannot be read.
+    """
+    shown = printable(os.fsdecode(path))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise UserError(f"{shown} is not a regular file")
+    with open(descriptor, "rb") as file:
+        data = file.read(most + 1) if status.st_size <= most else None
+    if data is None or len(data) > most:
+        raise UserError(f"{shown} is larger than {most // 2**20} MiB")
+    return data
 
 
 def write_json(path: str | Path, value: object) -> Path:

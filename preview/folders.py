@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from mobilevit_tf.errors import BadImage, UserError
-from preview import answers, settings
+from preview import answers, settings, shutdown
 from preview.open_models import OpenModel
 from preview.uploads import read_photo
 
@@ -135,6 +135,8 @@ def _zip_entries(archive: zipfile.ZipFile) -> Iterator[Entry]:
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     """At most MAX_PHOTO_BYTES of one entry, whatever its header claims."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # bzip2 and LZMA do not bound a read
+        raise BadImage("packed in a way that is not read: pack the ZIP again as usual (deflate)")
     try:
         with archive.open(member) as file:
             data = file.read(settings.MAX_PHOTO_BYTES + 1)
@@ -160,6 +162,8 @@ def classify_all(
     known = set(model.labels)
 
     def one(entry: Entry) -> Row:
+        if shutdown.STARTED.is_set():
+            raise UserError("the preview is being closed")
         truth = entry.folder if entry.folder in known else ""
         try:
             answer = answers.classify(model, entry.read(), protocol)

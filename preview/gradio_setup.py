@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
+from preview import shutdown
+
 UPLOADS = Path(tempfile.mkdtemp(prefix="mobilevit_preview_"))
-atexit.register(shutil.rmtree, UPLOADS, ignore_errors=True)
+atexit.register(shutdown.remove, UPLOADS)
 
 os.environ["GRADIO_TEMP_DIR"] = str(UPLOADS)
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import queue
+import re
 import shutil
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.evaluation.tflite_model import TFLiteModel, probe
+from mobilevit_tf.evaluation.probe import probe
+from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from preview import settings
 
 
@@ -61,6 +64,7 @@ class ModelStore:
         self._folder, self._threads, self._workers = folder, threads, workers
         self._models: dict[str, OpenModel] = {}
         self._added: list[str] = []
+        self._opening: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
     def open(self, path: Path, name: str | None = None, *, added: bool = False) -> OpenModel:
@@ -78,15 +82,21 @@ class ModelStore:
         try:
             key = _checked_key(path)
             with self._lock:
-                if key in self._models:
-                    return self._models[key]
-            probe(path)
-            copy = self._folder / key / Path(name).name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-            model = OpenModel(copy, key, self._threads, self._workers)
+                opening = self._opening.setdefault(key, threading.Lock())
+            with opening:  # a second one who opens the same file waits and gets the first one's
+                return self._open(path, key, added)
         except UserError as error:
             raise UserError(str(error).replace(str(path), name)) from error
+
+    def _open(self, path: Path, key: str, added: bool) -> OpenModel:
+        with self._lock:
+            if key in self._models:
+                return self._models[key]
+        probe(path)
+        copy = self._folder / key / plain_name(path.name)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        model = OpenModel(copy, key, self._threads, self._workers)
         with self._lock:
             self._models[key] = model
             if added:
@@ -114,6 +124,12 @@ class ModelStore:
         """(title, key) of every open model."""
         with self._lock:
             return [(model.title, key) for key, model in self._models.items()]
+
+
+def plain_name(name: str) -> str:
+    """A file's name that is safe to show, to serve and to type: letters, digits, "_", "-" and "."; never empty."""
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", Path(name).stem).strip("._-")
+    return f"{stem[:80] or 'model'}.tflite"
 
 
 def _checked_key(path: Path) -> str:

@@ -9,7 +9,7 @@ from preview import gradio_setup  # noqa: F401  # isort: skip (decides how Gradi
 import gradio as gr
 
 from mobilevit_tf.errors import UserError
-from preview import api, render, settings, tab_classify, tab_compare, tab_folder, tab_model
+from preview import api, guard, render, settings, tab_classify, tab_compare, tab_folder, tab_model
 from preview.open_models import ModelStore
 from preview.uploads import ModelButton
 
@@ -53,7 +53,9 @@ def build(store: ModelStore, workers: int) -> gr.Blocks:
     """The page over the open models; at most `workers` photos are classified at the same time."""
     inference = {"concurrency_limit": workers, "concurrency_id": "inference"}
     with gr.Blocks(
-        title="MobileViT preview", analytics_enabled=False, delete_cache=(600, settings.KEEP_UPLOADS_S)
+        title="MobileViT preview",
+        analytics_enabled=False,
+        delete_cache=(settings.DELETE_EVERY_S, settings.KEEP_UPLOADS_S),
     ) as page:
         with gr.Row(elem_id="pv-title"):
             gr.HTML(
@@ -123,6 +125,7 @@ def serve(page: gr.Blocks, port: int | None, share: bool) -> str:
             ssr_mode=False,
             pwa=False,
             mcp_server=False,
+            app_kwargs={"lifespan": guard.lifespan(share)},
             theme=theme(),
             head=f"<style>{STYLE.read_text()}</style>",  # Gradio's css= would rewrite the selectors
         )

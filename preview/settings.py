@@ -18,7 +18,7 @@ MAX_FOLDER_PHOTOS = 5_000
 MAX_ZIP_DIRECTORY_BYTES = 4 * 2**20  # of a ZIP's list of contents: some 40,000 entries
 MAX_ADDED_MODELS = 6  # opened in the page; the oldest goes when one more comes
 MAX_WAITING = 1_024  # calls in the queue
-KEEP_UPLOADS_S = 6 * 3_600
+KEEP_UPLOADS_S, DELETE_EVERY_S = 6 * 3_600, 600  # how old an upload gets, and how often that is looked at
 MAX_SESSIONS = 64  # windows and scripts whose state is kept, 0.1 MB each; the least recently used one goes
 
 TOP_CLASSES = 5

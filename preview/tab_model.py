@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from preview import gradio_setup  # noqa: F401  # isort: skip (decides how Gradio is loaded)
 import gradio as gr
 
@@ -41,7 +43,7 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 def phone_commands(model: OpenModel) -> str:
     """Two ways onto a phone: into the installed app, or an app built around the file."""
-    name = model.path.name
+    name = shlex.quote(model.path.name)
     return (
         f"# into the demo app that is installed: then choose it with 'Open another model'\n"
         f"adb push {name} /sdcard/Download/\n\n"
@@ -72,6 +74,8 @@ def add(store: ModelStore, chosen: gr.Dropdown, page: gr.Blocks) -> None:
     )
 
     def show_model(key: str) -> tuple[object, ...]:
+        for _, open_key in store.choices():  # the schedule that deletes uploads leaves open models alone
+            download.keep_in_cache.add(str(store.get(open_key).path))
         return _show(store, key)
 
     gr.on([page.load, chosen.change], show_model, chosen, [details, download, commands], api_visibility="private")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mobilevit_tf.data.scan import Photo, ScanReport
+from mobilevit_tf.data.scan import MAX_FILE_BYTES, Photo, ScanReport
 from mobilevit_tf.data.source import Example, Source, hash_order, record_order
-from mobilevit_tf.errors import UserError, describe_os_error
+from mobilevit_tf.errors import UserError, describe_os_error, printable
+from mobilevit_tf.files import read_regular
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -46,15 +48,12 @@ class FolderSource(Source):
 
     def digests(self, split: str) -> Iterator[tuple[str, int, str]]:
         for photo in self._of(split):
-            yield photo.path, self._class_index[photo.class_name], photo.sha256
+            yield printable(photo.path), self._class_index[photo.class_name], photo.sha256
 
     def examples(self, split: str, limit: int | None = None) -> Iterator[Example]:
         for photo in self._of(split)[:limit]:
-            try:
-                data = (self.report.root / photo.path).read_bytes()
-            except OSError as error:
-                raise UserError(f"a photo went away after the scan: {describe_os_error(error)}") from error
-            yield Example(photo.path, data, self._class_index[photo.class_name])
+            data = _read(self.report.root / photo.path)
+            yield Example(printable(photo.path), data, self._class_index[photo.class_name])
 
     def records(
         self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1), start: int = 0
@@ -67,8 +66,20 @@ class FolderSource(Source):
         root = os.fsencode(os.path.join(self.report.root, ""))  # noqa: PTH118 - the trailing separator is wanted
         labels = self.labels(split)[order]
 
-        def read(path: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"id": path, "image": tf.io.read_file(root + path), "label": label}
+        def read(name: tf.Tensor, path: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
+            data = tf.numpy_function(_read, (root + path,), tf.string, stateful=False)
+            return {"id": name, "image": tf.ensure_shape(data, ()), "label": label}
 
-        slices = (tf.constant(paths, tf.string), tf.constant(labels, tf.int64))
+        names = [printable(self._photos[split][index].path) for index in order]
+        slices = (tf.constant(names, tf.string), tf.constant(paths, tf.string), tf.constant(labels, tf.int64))
         return tf.data.Dataset.from_tensor_slices(slices).map(read, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _read(path: bytes | Path) -> bytes:
+    """A photo that the scan found, as it is now. Raises UserError where it went away or became something else."""
+    try:
+        return read_regular(path, MAX_FILE_BYTES)
+    except (UserError, OSError) as error:
+        reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
+        raise UserError(f"the data cannot be read any more ({reason}); what was saved is intact: run the same command "
+                        "again once it can") from error  # fmt: skip

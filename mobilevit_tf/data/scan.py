@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import io
 import os
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -15,7 +14,8 @@ from tqdm import tqdm
 
 from mobilevit_tf.data.folder_layout import UNSPLIT, Finding, Layout, Place, list_photos
 from mobilevit_tf.data.source import held_out, natural_key
-from mobilevit_tf.errors import BadImage, UserError
+from mobilevit_tf.errors import BadImage, UserError, printable
+from mobilevit_tf.files import read_regular
 from mobilevit_tf.image import pixels
 
 MAX_FILE_BYTES = 256 * 2**20
@@ -87,7 +87,7 @@ class ScanReport:
 
 def _is_animated(image: Image.Image) -> bool:
     try:
-        return getattr(image, "n_frames", 1) > 1
+        return bool(getattr(image, "is_animated", False))  # n_frames would read all of them
     except pixels.DAMAGE:
         return True  # in a frame after the first, which counts alone
 
@@ -120,21 +120,18 @@ def inspect(root: Path, place: Place) -> tuple[Photo | None, list[Finding]]:
 
     path = root / place.path
     try:
-        if path.exists() and not path.is_file():
-            return bad("not a regular file")
-        num_bytes = path.stat().st_size
-        if num_bytes > MAX_FILE_BYTES:
-            return bad(f"larger than {MAX_FILE_BYTES // 2**20} MiB")
-        data = path.read_bytes()
+        data = read_regular(path, MAX_FILE_BYTES)
         pixels.decode_image(data, max_pixels=1)  # a JPEG at 1/8 of its size: all of it is parsed, in a third the time
     except BadImage as error:
         return bad(str(error))
+    except UserError as error:
+        return bad(str(error).removeprefix(f"{printable(str(path))} is "))
     except OSError as error:
         return bad(f"cannot be read: {error.strerror or error}")
-    with Image.open(io.BytesIO(data)) as image:
+    with pixels.open_image(data) as image:
         notes = [Finding(place.path, note) for note in _notes(image, data, path.suffix)]
         digest = hashlib.sha256(data).hexdigest()
-        return Photo(place.path, place.class_name, place.split, digest, *image.size, num_bytes), notes
+        return Photo(place.path, place.class_name, place.split, digest, *image.size, len(data)), notes
 
 
 def _inspect_all(root: Path, places: tuple[Place, ...], progress: bool) -> tuple[list[Photo], list[Finding]]:

@@ -6,6 +6,7 @@ import collections
 import statistics
 
 from mobilevit_tf.data.scan import ScanReport
+from mobilevit_tf.errors import printable
 
 NAMES_SHOWN = 5
 
@@ -64,4 +65,4 @@ def format_report(report: ScanReport) -> str:
         lines += ["remarks:", *remarks]
     if report.problems:
         lines += ["cannot be trained on:", *(f"  {problem}" for problem in report.problems)]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -93,7 +94,7 @@ def record_order(size: int, shuffle_seed: int | None, shard: tuple[int, int], st
 
 def hash_order(keys: Sequence[str], seed: int) -> list[str]:
     """The different keys in an order that depends on nothing but the keys and the seed, on every machine."""
-    return sorted(set(keys), key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
+    return sorted(set(keys), key=lambda key: hashlib.sha256(os.fsencode(f"{seed}:{key}")).digest())
 
 
 def held_out(keys: Sequence[str], fraction: float, seed: int) -> set[str]:

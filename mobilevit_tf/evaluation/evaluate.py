@@ -20,7 +20,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from tqdm import tqdm
 
 from mobilevit_tf.errors import BadImage, UserError
-from mobilevit_tf.evaluation import tflite_model
+from mobilevit_tf.evaluation import probe, tflite_model
 from mobilevit_tf.image import pixels
 from mobilevit_tf.image.image_spec import ImageSpec
 
@@ -171,7 +171,7 @@ def evaluate_tflite(path: str | Path, source: Source, split: str, protocol: str 
 
     The file is tried in a child process first: a damaged one can crash the runtime.
     """
-    tflite_model.probe(path)
+    probe.probe(path)
     model = tflite_model.TFLiteModel(path)
 
     def score(images: np.ndarray) -> np.ndarray:

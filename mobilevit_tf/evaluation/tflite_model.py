@@ -9,8 +9,6 @@ import collections
 import dataclasses
 import io
 import json
-import subprocess
-import sys
 import time
 import zipfile
 import zlib
@@ -19,9 +17,11 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf import strict_json
+from mobilevit_tf.errors import UserError
 from mobilevit_tf.image import pixels
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.labels import check_labels
 
 LABELS_FILE, SPEC_FILE, INFO_FILE = "labels.txt", "image_spec.json", "model_info.json"
 INFO_SCHEMA_VERSION = 1
@@ -41,6 +41,9 @@ class ModelInfo:
       temperature: divides the logits, already folded into the classifier; kept for the record.
       unsure_below: top score below which the answer is "unsure", in [0, 1].
       schema_version: readers refuse a newer one.
+
+    Types, and the bounds of `bounded` fields, are checked here and nowhere else. A new field needs one line and a
+    default: older files lack it, older readers pass over it.
     """
 
     name: str
@@ -49,15 +52,12 @@ class ModelInfo:
     version: str
     license: str
     run_id: str
-    temperature: float = 1.0
-    unsure_below: float = 0.0
-    schema_version: int = INFO_SCHEMA_VERSION
+    temperature: float = strict_json.bounded(1e-6, 1e6, default=1.0)
+    unsure_below: float = strict_json.bounded(0, 1, default=0.0)
+    schema_version: int = strict_json.bounded(1, INFO_SCHEMA_VERSION, default=INFO_SCHEMA_VERSION)
 
     def __post_init__(self) -> None:
-        numbers = (self.temperature, self.unsure_below)
-        texts = (self.name, self.variant, self.mode, self.version, self.license, self.run_id)
-        if not all(isinstance(text, str) for text in texts) or not all(isinstance(n, int | float) for n in numbers):
-            raise TypeError("a value of the wrong type")
+        strict_json.check(type(self), dataclasses.asdict(self), "model info")
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
@@ -78,32 +78,41 @@ class Prediction:
 
 
 def _read_part(archive: zipfile.ZipFile, part: str) -> str:
-    if archive.getinfo(part).file_size > MAX_PART_BYTES:
+    """One text of the file; only as much is unpacked as may be there, whatever the entry's header claims."""
+    entry = archive.getinfo(part)
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # the others do not bound a read
+        raise ValueError(f"{part} is packed in a way that is not read")
+    with archive.open(entry) as file:
+        data = file.read(MAX_PART_BYTES + 1)
+    if len(data) > MAX_PART_BYTES:
         raise ValueError(f"{part} is too large")
-    return archive.read(part).decode()
+    return data.decode()
 
 
 def read_metadata(data: bytes, name: str) -> tuple[tuple[str, ...], ImageSpec, ModelInfo]:
     """The labels, ImageSpec and ModelInfo in a .tflite's bytes; `name` is for the messages.
 
     Raises:
-      UserError: where the file has none, or of a newer schema.
+      UserError: where the file has none, of a newer schema, or with a value that is not what the schema says.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             labels, spec, info = (_read_part(archive, part) for part in (LABELS_FILE, SPEC_FILE, INFO_FILE))
-            values = json.loads(info)
-            known = {field.name for field in dataclasses.fields(ModelInfo)}
-            if values["schema_version"] > INFO_SCHEMA_VERSION:
-                raise UserError(f"{name}: its metadata is newer than this reader: update the project")
-            details = ModelInfo(**{key: value for key, value in values.items() if key in known})
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, OSError, EOFError, RuntimeError) as error:
-        if isinstance(error, UserError):
-            raise
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, NotImplementedError, OSError, EOFError,
+            RuntimeError) as error:  # fmt: skip
         raise UserError(
             f"{name} carries no labels and preprocessing of this project: export it with `python quantize/export.py`"
         ) from error
-    return tuple(labels.splitlines()), ImageSpec.from_json(spec), details
+    names = tuple(labels.splitlines())
+    try:
+        values = strict_json.parse_object(info, INFO_FILE)
+        version = values.get("schema_version")
+        if isinstance(version, int) and version > INFO_SCHEMA_VERSION:
+            raise UserError("its metadata is newer than this reader: update the project")
+        check_labels(names, len(names))
+        return names, ImageSpec.from_json(spec), strict_json.build(ModelInfo, values, INFO_FILE, ignore_unknown=True)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
 
 
 class TFLiteModel:
@@ -120,7 +129,7 @@ class TFLiteModel:
         """Loads `path`.
 
         Raises:
-          UserError: for a missing, truncated or foreign file. For a file you do not trust call `probe` first: the
+          UserError: for a missing, truncated or foreign file. For a file you do not trust call `probe.probe` first: the
             runtime itself can crash on a damaged one.
         """
         self.path = Path(path)
@@ -172,37 +181,3 @@ class TFLiteModel:
         scores = self.scores(image)
         end = time.perf_counter()
         return Prediction(scores, image, (photo.height, photo.width), (middle - start) * 1e3, (end - middle) * 1e3)
-
-
-def probe(path: str | Path, timeout_s: float = 60.0) -> None:
-    """Loads and runs a file of unknown origin once in a child process, where a crash of the runtime hurts nobody.
-
-    Raises:
-      UserError: with the child's sentence, or saying that the file crashed the runtime.
-    """
-    command = [sys.executable, "-m", "mobilevit_tf.evaluation.tflite_model", str(path)]
-    try:
-        child = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise UserError(f"{path} did not answer within {timeout_s:.0f} s: it is damaged, export it again") from error
-    if child.returncode == 0:
-        return
-    lines = [line for line in child.stderr.splitlines() if line.startswith("error: ")]
-    raise UserError(lines[-1].removeprefix("error: ") if lines else f"{path} crashes the runtime: it is damaged")
-
-
-def _probe_child() -> None:
-    model = TFLiteModel(sys.argv[1])
-    black = np.zeros((*model.spec.size, 3), np.uint8)
-    noise = np.random.default_rng(0).integers(0, 256, black.shape, np.uint8)
-    for image in (black, noise):
-        try:
-            scores = model.scores(image)
-        except (ValueError, RuntimeError) as error:
-            raise UserError(f"{model.path} does not run: it is damaged, export it again") from error
-        if not (np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1.001):
-            raise UserError(f"{model.path} gives numbers that are no scores: it is damaged, export it again")
-
-
-if __name__ == "__main__":
-    run_cli(_probe_child)

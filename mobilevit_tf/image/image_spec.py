@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from mobilevit_tf import strict_json
 from mobilevit_tf.errors import UserError
 
 SCHEMA_VERSION = 1
@@ -123,26 +124,13 @@ class ImageSpec:
     @classmethod
     def from_json(cls, text: str) -> ImageSpec:
         """Reads `to_json`'s text; a newer schema, an unknown or a missing key raises UserError."""
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise UserError(f"image spec: not JSON ({error}): export the model again") from error
-        if not isinstance(values, dict):
-            raise UserError("image spec: expected a JSON object: export the model again")
+        values = strict_json.parse_object(text, "image spec")
         version = values.get("schema_version", 0)
         if isinstance(version, int) and version > SCHEMA_VERSION:
             raise UserError(
-                f"image spec: schema version {version} is newer than this reader's {SCHEMA_VERSION}: update the reader"
+                f"image spec: schema version is newer than this reader's {SCHEMA_VERSION}: update the reader"
             )
         known = {field.name for field in dataclasses.fields(cls)}
-        if set(values) != known:
-            wrong = ", ".join(sorted(set(values) ^ known))
-            raise UserError(f"image spec: unknown or missing keys: {wrong}")
-        try:
-            for key in ("range", "mean", "std"):
-                values[key] = tuple(float(value) for value in values[key])
-            return cls(**values)
-        except (TypeError, ValueError, OverflowError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"image spec: a value of the wrong type ({error})") from error
+        if missing := sorted(known - values.keys()):
+            raise UserError(f"image spec: missing keys: {', '.join(missing)}")
+        return strict_json.build(cls, values, "image spec")

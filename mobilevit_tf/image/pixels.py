@@ -11,8 +11,10 @@ The decoding rule, in order, for every format and everywhere:
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import threading
 import warnings
 
 import numpy as np
@@ -24,6 +26,10 @@ from mobilevit_tf.image.image_spec import ImageSpec
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF")
 MAX_PHOTO_PIXELS = 100_000_000  # refused before decoding: a decompression bomb
 MAX_DECODED_PIXELS = 2**22  # 16 MiB as the phone holds it; still 8 times the pixels of a 720 x 720 crop
+MAX_HEADER_BYTES, MAX_HEADER_READS = 2**24, 4_096  # before the pixels; a JPEG's header repeats 64 KB segments
+MAX_EXIF_BYTES = 2**20  # before it is parsed; a JPEG's standard ends at 64 KB
+LARGE_PIXELS = 2**24  # more than these are decoded one photo at a time, whatever the number of threads
+_STRIP_PIXELS = 2**22  # converted at once
 PROTOCOLS = ("crop", "stretch")  # crop: the training protocol; stretch: what Android's stock readers do
 
 Image.init()  # registers Pillow's readers now: it would at the first photo, where two threads trip over each other
@@ -47,27 +53,64 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # a damaged EXIF block
 
 
+_large_photo = threading.Lock()
+
+
+class _Photo(io.BytesIO):
+    """A photo's bytes for Pillow's readers, which parse headers in Python, piece by piece.
+
+    A file of many tiny pieces would cost them seconds a megabyte: more reads than `allow` says end in an OSError.
+    """
+
+    def __init__(self, data: bytes):
+        super().__init__(data)
+        self.allow(MAX_HEADER_READS, MAX_HEADER_BYTES)
+
+    def allow(self, reads: int, num_bytes: int) -> None:
+        """So many more reads, of so many bytes together; one that asks for everything does not count."""
+        self._reads, self._bytes = reads, num_bytes
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        if size is not None and size >= 0:
+            self._reads, self._bytes = self._reads - 1, self._bytes - len(piece)
+            if min(self._reads, self._bytes) < 0:
+                raise OSError("more, smaller pieces than a photo has")
+        return piece
+
+
 def _register_heif() -> None:
     import pillow_heif  # costs 30 ms and a shared library: only when a HEIF header is met
 
     pillow_heif.register_heif_opener()
 
 
-def _open(data: bytes) -> Image.Image:
+def open_image(data: bytes) -> Image.Image:
+    """Photo bytes -> a Pillow image whose header is parsed and whose pixels are not. Raises BadImage."""
     if not data:
         raise BadImage("the file is empty")
     if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
         _register_heif()
     formats = [name for name in FORMATS if name in Image.OPEN]  # HEIF is there once registered
     try:
-        image = Image.open(io.BytesIO(data), formats=formats)
+        photo = _Photo(data)
+        image = Image.open(photo, formats=formats)
     except Image.DecompressionBombError as error:
         raise BadImage(f"more than {MAX_PHOTO_PIXELS:,} pixels") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, RuntimeError) as error:
         raise BadImage("not a picture (JPEG, PNG, WebP, GIF, BMP, HEIC or AVIF expected)") from error
     if image.width * image.height > MAX_PHOTO_PIXELS:
         raise BadImage(f"{image.width} x {image.height} is more than {MAX_PHOTO_PIXELS:,} pixels")
+    photo.allow(10_000 + len(data) // 64, 2 * len(data) + 2**20)  # a PNG's chunks; a stretch may be read twice
+    _check_exif_size(image)
     return image
+
+
+def _check_exif_size(image: Image.Image) -> None:
+    """Raises BadImage for EXIF that no camera writes, before any of it is parsed."""
+    size = max(len(image.info.get(key) or b"") for key in ("exif", "Raw profile type exif"))
+    if size > MAX_EXIF_BYTES:
+        raise BadImage(f"holds {size / 2**20:.1f} MB of EXIF, more than {MAX_EXIF_BYTES // 2**20} MB: save it without")
 
 
 def _draft(image: Image.Image, max_pixels: int) -> None:
@@ -99,6 +142,19 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    """sRGB on white. A large photo goes strip by strip, so that no second copy of all its pixels is held."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    if rows >= image.height or (image.mode == "RGB" and not {"transparency", "icc_profile"} & image.info.keys()):
+        return _strip_to_rgb(image)
+    rgb = Image.new("RGB", image.size)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(image.height, top + rows))
+        rgb.paste(_strip_to_rgb(image.crop(box)), box)
+    return rgb
+
+
+def _strip_to_rgb(image: Image.Image) -> Image.Image:
+    image = _to_srgb(image)
     if image.mode in _HIGH_BYTE_MODES:
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
@@ -106,6 +162,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, image).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _decoding(image: Image.Image, full_size: tuple[int, int]) -> contextlib.AbstractContextManager[object]:
+    """Waits while another large photo is decoded, so that the memory does not grow with the threads."""
+    progressive = image.info.get("progressive") and image.format in ("JPEG", "MPO")
+    width, height = full_size if progressive else image.size  # a draft's; libjpeg holds a progressive one in full
+    return _large_photo if width * height > LARGE_PIXELS else contextlib.nullcontext()
 
 
 def decode_image(data: bytes, max_pixels: int = MAX_DECODED_PIXELS) -> Image.Image:
@@ -118,15 +181,21 @@ def decode_image(data: bytes, max_pixels: int = MAX_DECODED_PIXELS) -> Image.Ima
     Raises:
       BadImage: with the reason, in words for the person who sent the file.
     """
-    image = _open(data)
+    image = open_image(data)
+    full_size = image.size
     try:
         _draft(image, max_pixels)
-        image.load()
-        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
-        rgb = _to_rgb(_to_srgb(image))
+        with _decoding(image, full_size):
+            image.load()
+            _check_exif_size(image)  # a PNG may have it behind the pixels
+            turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+            rgb = _to_rgb(image)
+            del image
+            return rgb if turn is None else rgb.transpose(turn)
+    except BadImage:
+        raise
     except DAMAGE as error:
         raise BadImage("truncated or damaged") from error
-    return rgb if turn is None else rgb.transpose(turn)
 
 
 def decode(data: bytes, max_pixels: int = MAX_DECODED_PIXELS) -> np.ndarray:
@@ -145,7 +214,11 @@ def resize(image: Image.Image, spec: ImageSpec, protocol: str = "crop") -> np.nd
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol {protocol!r}, expected one of {PROTOCOLS}")
     box = spec.crop_box(image.height, image.width) if protocol == "crop" else (0, 0, image.width, image.height)
-    resized = np.asarray(image.resize((spec.width, spec.height), _FILTERS[spec.resize], box=box))
+    left, top, right, bottom = box
+    # One direction at a time: from Pillow 13 on a call for both may begin with the rows, and rounds otherwise
+    columns = image.resize((spec.width, image.height), _FILTERS[spec.resize], box=(left, 0, right, image.height))
+    rows = columns.resize((spec.width, spec.height), _FILTERS[spec.resize], box=(0, top, spec.width, bottom))
+    resized = np.asarray(rows)
     return resized if spec.color_order == "RGB" else resized[..., ::-1]
 
 

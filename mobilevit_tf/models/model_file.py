@@ -17,6 +17,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
+from mobilevit_tf import strict_json
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_atomic
@@ -83,19 +84,41 @@ def load(path: str | Path) -> ModelFile:
         with safe_open(path, "np") as file:
             header = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError) as error:  # the last two: a kind of number NumPy lacks
         raise UserError(f"{path} is truncated or not a safetensors file: train again or use another run") from error
     if "model_config" not in header:
         raise UserError(f"{path} is not a model of this project: turn published weights into one with "
                         "`python -m mobilevit_tf.pretrained`")  # fmt: skip
-    if int(header["schema_version"]) > SCHEMA_VERSION:
-        raise UserError(f"{path} has schema version {header['schema_version']}, this reader knows {SCHEMA_VERSION}: "
+    _check_weights(path, weights)
+    return _from_header(str(path), header, weights)
+
+
+def _from_header(path: str, header: Mapping[str, str], weights: Mapping[str, np.ndarray]) -> ModelFile:
+    for key in ("schema_version", "image_spec", "labels"):
+        if key not in header:
+            raise UserError(f"{path}: the key {key!r} is missing from its header: train again or use another run")
+    version = strict_json.parse(header["schema_version"], f"{path}: schema_version")
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
+        raise UserError(f"{path} has a schema version that this reader does not know, which is {SCHEMA_VERSION}: "
                         "update the project")  # fmt: skip
-    values = json.loads(header["model_config"])
-    config = ModelConfig(**values | {"patch_sizes": tuple(values["patch_sizes"])})
-    labels = tuple(json.loads(header["labels"]))
-    spec = ImageSpec.from_json(header["image_spec"])
-    return ModelFile(config, spec, labels, weights, header.get("run_id", ""), header.get("license", LICENSE))
+    parsed = strict_json.parse(header["model_config"], f"{path}: model_config")
+    config = strict_json.build(ModelConfig, parsed, f"{path}: model_config")
+    labels = strict_json.parse(header["labels"], f"{path}: labels")
+    texts = {"run_id": header.get("run_id", ""), "license": header.get("license", LICENSE)}
+    if not isinstance(labels, list) or not all(map(strict_json.is_text, [*labels, *texts.values()])):
+        raise UserError(f"{path}: labels, run_id and license: expected texts: train again or use another run")
+    try:
+        return ModelFile(config, ImageSpec.from_json(header["image_spec"]), tuple(labels), weights, **texts)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _check_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
+    for name, value in weights.items():
+        if value.dtype != np.float32:
+            raise UserError(f"{path}: {name[:80]} holds {value.dtype} numbers, expected float32: use another run")
+        if not np.isfinite(value).all():
+            raise UserError(f"{path}: {name[:80]} holds NaN or infinity, expected numbers: use another run")
 
 
 def reheaded(model: ModelFile, labels: Sequence[str], seed: int = 0) -> tuple[ModelFile, tuple[str, ...]]:
@@ -113,8 +136,11 @@ def reheaded(model: ModelFile, labels: Sequence[str], seed: int = 0) -> tuple[Mo
     if labels == model.labels:
         return model, ()
     config = dataclasses.replace(model.config, num_classes=len(labels))
+    old = model.weights.get("classifier/kernel")
+    if old is None or old.ndim != 2 or 0 in old.shape:
+        raise UserError("the model has no classifier/kernel [features, classes]: its file belongs to another program")
     random = np.random.default_rng(seed)
-    kernel = random.standard_normal((model.weights["classifier/kernel"].shape[0], len(labels)))
+    kernel = random.standard_normal((old.shape[0], len(labels)))
     while (far := np.abs(kernel) > 2).any():  # truncated at two deviations: drawn again
         kernel[far] = random.standard_normal(far.sum())
     head = {

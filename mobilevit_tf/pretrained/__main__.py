@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -116,8 +115,8 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
 def _is_ours(output: Path) -> bool:
     """True where the run directory was made by this command, which may make it again."""
     try:
-        return "published" in json.loads((output / run_dir.CONFIG).read_text())
-    except (OSError, ValueError):
+        return "published" in run_dir.load_config(output)
+    except (OSError, UserError):
         return False
 
 

@@ -22,7 +22,7 @@ from mobilevit_tf.train import checkpoint, input_pipeline, schedule
 from mobilevit_tf.train.checkpoint import NonFiniteError, Progress
 from mobilevit_tf.train.guards import readable_data_errors, stop_signals
 from mobilevit_tf.train.multiscale import Step, plan_epoch
-from mobilevit_tf.train.run_dir import CHECKPOINTS, RunConfig
+from mobilevit_tf.train.run_dir import CHECKPOINTS, RunConfig, require_kept
 from mobilevit_tf.train.tensorboard_log import TensorBoardLog
 from mobilevit_tf.train.trainer import Trainer, place_in_cluster
 
@@ -198,19 +198,18 @@ class Run:
         right, loss, images = np.sum(sums, axis=0, dtype=np.float64)
         return float(right / images), float(loss / images)
 
-    def model_file(self) -> ModelFile:
-        """The EMA weights with all that export needs."""
+    def save_model(self, name: str) -> None:
+        """Writes the EMA weights with all that export needs; every worker calls this, the chief writes."""
         values = weights.to_dict(self.trainer.ema_model)
         names, run_id = self.source.class_names, self.run_dir.name
-        return ModelFile(self.config.model, self.spec, names, values, run_id, self.license)
-
-    def save_model(self, name: str) -> None:
-        """Writes the EMA weights; every worker calls this, the chief writes."""
-        model = self.model_file()
+        model = ModelFile(self.config.model, self.spec, names, values, run_id, self.license)
         if self.is_chief:
+            require_kept(self.run_dir)
             model_file.save(self.run_dir / name, model)
 
     def _save(self) -> None:
+        if self.is_chief:
+            require_kept(self.run_dir)
         keep = self.config.train.keep_checkpoints
         checkpoint.save(self.folder, self.trainer, self.progress, keep, write=self.is_chief)
 

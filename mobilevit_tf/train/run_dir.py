@@ -21,9 +21,10 @@ import os
 from collections.abc import Iterator, Set
 from pathlib import Path
 
+from mobilevit_tf import strict_json
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.files import write_json
+from mobilevit_tf.files import read_regular, write_json
 from mobilevit_tf.models import model_file
 
 CONFIG, METRICS, CHECKPOINTS, LOCK = "config.json", "metrics.json", "checkpoints", ".lock"
@@ -93,6 +94,17 @@ def locked(run_dir: Path) -> Iterator[None]:
         yield
 
 
+def require_kept(run_dir: Path) -> None:
+    """Raises UserError where the directory that this process holds the lock of was removed or replaced meanwhile."""
+    try:
+        owner = (run_dir / LOCK).read_text()
+    except OSError:
+        owner = ""
+    if owner.split(" ")[0] != str(os.getpid()):
+        raise UserError(f"{run_dir} was removed while it was trained, and what was saved with it: run the same command "
+                        "again to start anew")  # fmt: skip
+
+
 def open_run(run_dir: Path, config: RunConfig) -> None:
     """Creates the directory with its config.json, or checks that the run in it has the same settings.
 
@@ -125,16 +137,26 @@ def require_same_settings(run_dir: Path, config: RunConfig, ignored: Set[str] = 
         )
 
 
-def load_config(run_dir: Path) -> dict:
-    """The settings in a run's config.json."""
+def load_config(run_dir: Path) -> dict[str, dict]:
+    """The settings in a run's config.json, by group: each value as it stands there.
+
+    Raises:
+      UserError: where there is none, or it is no object of objects.
+    """
+    path = Path(run_dir) / CONFIG
     try:
-        return json.loads((Path(run_dir) / CONFIG).read_text())
+        groups = strict_json.parse_object(read_regular(path, strict_json.MAX_TEXT_BYTES), str(path))
     except FileNotFoundError as error:
         raise UserError(f"no {CONFIG} in {run_dir}: expected a run directory of train_main.py") from error
-    except ValueError as error:
-        raise UserError(f"{Path(run_dir) / CONFIG} is damaged: {error}") from error
+    for name, values in groups.items():
+        if not isinstance(values, dict):
+            raise UserError(f"{path}: {name!r} is no JSON object: expected the config.json of train_main.py")
+    return groups
 
 
 def load_data_config(run_dir: Path) -> DataConfig:
-    """The data that a run was trained on."""
-    return DataConfig(**load_config(run_dir)["data"])
+    """The data that a run was trained on. Raises UserError as `load_config`, and for a value of the wrong kind."""
+    groups, where = load_config(run_dir), f"{Path(run_dir) / CONFIG}"
+    if "data" not in groups:
+        raise UserError(f"{where}: the key 'data' is missing: expected the config.json of train_main.py")
+    return strict_json.build(DataConfig, groups["data"], f"{where}: data")

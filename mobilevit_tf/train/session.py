@@ -70,6 +70,7 @@ def _train_and_evaluate(config: RunConfig, source: Source, directory: Path, stra
     model = model_file.load(directory)
     metrics = _metrics(config, source, run, model)
     _write_reports(config, source, run, model, metrics)
+    run_dir.require_kept(directory)
     write_json(directory / METRICS, metrics)  # last: its presence says that the run is finished
     _print_summary(directory, metrics)
     return metrics

@@ -13,9 +13,9 @@ import zipfile
 import flatbuffers
 import libusb_package
 
-from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.tflite_model import INFO_FILE, LABELS_FILE, SPEC_FILE, ModelInfo
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.labels import check_labels
 
 # The metadata library links to libusb, which a bare machine lacks: the wheel's own copy is loaded first.
 ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
@@ -25,23 +25,6 @@ from tensorflow_lite_support.metadata.python import metadata  # noqa: E402
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the ZIP format's zero
 _AUTHOR = "MobileViT-TF"
-
-
-def check_labels(labels: tuple[str, ...], num_classes: int) -> None:
-    """Refuses what readers trip over: a wrong number, blank or duplicate labels, a line break inside one.
-
-    Raises:
-      UserError: naming the label.
-    """
-    if len(labels) != num_classes:
-        raise UserError(f"{len(labels)} labels for {num_classes} classes: expected one label a class")
-    for index, label in enumerate(labels):
-        if not label.strip():
-            raise UserError(f"label {index} is blank: give every class a name")
-        if label in labels[:index]:
-            raise UserError(f"label {label!r} occurs twice: give every class a name of its own")
-        if len(label.splitlines()) > 1 or label != label.strip("\ufeff\r\n"):
-            raise UserError(f"label {label!r} holds a line break or a byte order mark: expected one line of text")
 
 
 def populate(model: bytes, labels: tuple[str, ...], spec: ImageSpec, info: ModelInfo) -> bytes:

@@ -123,8 +123,8 @@ def test_format_report_names_every_file_left_out_and_counts_by_class(report):
 
 def test_each_file_is_read_once(messy, monkeypatch):
     opened = []
-    read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: (opened.append(path), read_bytes(path))[1])
+    read = scan.read_regular
+    monkeypatch.setattr(scan, "read_regular", lambda path, most: (opened.append(path), read(path, most))[1])
     scan_folder(messy, progress=False)
     assert len(opened) == len(set(opened)) == len(list_photos(messy).places)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.evaluation.tflite_model import probe
+from mobilevit_tf.evaluation.probe import probe
 
 MUTATIONS = 1000
 ROOT = Path(__file__).resolve().parents[2]

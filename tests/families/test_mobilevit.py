@@ -109,8 +109,9 @@ def test_saved_graph_loads_with_its_own_layers_and_gives_the_same_logits(tmp_pat
     [
         ({"variant": "xl"}, "variant 'xl' is not known, expected one of xxs, xs, s, tiny"),
         ({"num_classes": 1}, "at least 2 classes, the data has 1"),
-        ({"patch_sizes": (2, 2)}, "three positive numbers such as 2,2,2"),
-        ({"patch_sizes": (2, 0, 2)}, "three positive numbers such as 2,2,2"),
+        ({"patch_sizes": (2, 2)}, "three from 1 to 64 such as 2,2,2"),
+        ({"patch_sizes": (2, 2, 10**9)}, "three from 1 to 64 such as 2,2,2"),
+        ({"patch_sizes": (2, 0, 2)}, "three from 1 to 64 such as 2,2,2"),
     ],
 )
 def test_impossible_settings_are_refused_in_one_sentence(settings, message):

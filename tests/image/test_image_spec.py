@@ -29,7 +29,7 @@ def test_json_has_every_attribute_by_name_and_todays_schema_version():
 
 def test_a_newer_schema_is_refused_even_where_its_keys_are_unknown():
     values = {"schema_version": 2, "something_new": True}
-    with pytest.raises(UserError, match="schema version 2 is newer than this reader's 1: update the reader"):
+    with pytest.raises(UserError, match="schema version is newer than this reader's 1: update the reader"):
         ImageSpec.from_json(json.dumps(values))
 
 
@@ -43,7 +43,7 @@ def test_text_that_is_no_json_object_is_refused(text):
 def test_a_missing_or_misspelt_key_is_named(key, change):
     values = json.loads(ImageSpec().to_json())
     values = {**values, key: 1} if change == "add" else {name: values[name] for name in values if name != key}
-    with pytest.raises(UserError, match=f"unknown or missing keys: {key}"):
+    with pytest.raises(UserError, match=rf"unknown key '{key}'|missing keys: {key}"):
         ImageSpec.from_json(json.dumps(values))
 
 

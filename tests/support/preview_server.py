@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -29,10 +30,10 @@ class PreviewServer:
       report: what `preview_guard.py` saw in the process; filled when it has ended.
     """
 
-    def __init__(self, python: str, *flags: str):
+    def __init__(self, python: str, *flags: str, script: str = "demo_app.py"):
         self.url, self.log, self.report = "", "", {}
         guard = str(ROOT / "tests" / "support" / "preview_guard.py")
-        self._command = [python, guard, "demo_app.py", f"--port={free_port()}", *flags]
+        self._command = [python, guard, script, f"--port={free_port()}", *flags]
 
     def __enter__(self) -> PreviewServer:
         self.process = subprocess.Popen(
@@ -47,7 +48,14 @@ class PreviewServer:
             if not line and self.process.poll() is not None:
                 break
         assert self.url, self.log
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         return self
+
+    def _read(self) -> None:
+        """Keeps on reading: a server whose pipe is full would wait for ever."""
+        for line in self.process.stdout:
+            self.log += line
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -56,8 +64,8 @@ class PreviewServer:
         """Ends the process as a terminal does and reads the rest of what it printed."""
         if self.process.poll() is None:
             self.process.terminate()
-        rest, _ = self.process.communicate(timeout=60)
-        self.log += rest
+        self.process.wait(timeout=60)
+        self._reader.join(timeout=10)
         lines = [line for line in self.log.splitlines() if line.startswith("GUARD ")]
         self.report = json.loads(lines[-1].removeprefix("GUARD ")) if lines else {}
 

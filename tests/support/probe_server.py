@@ -1,6 +1,6 @@
 """`python tests/support/probe_server.py`: probes the files named on stdin, each in a child that is forked off.
 
-What `tflite_model.probe` runs in a fresh process a file, in a process that starts in milliseconds. Answers with one
+What `probe.probe` runs in a fresh process a file, in a process that starts in milliseconds. Answers with one
 JSON line a file: {"status": exit status, or minus the signal that ended the child, "stderr"}.
 """
 
@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import sys
 import tempfile
 import traceback
 
 from mobilevit_tf.errors import run_cli
-from mobilevit_tf.evaluation import tflite_model
-
-MEMORY_BYTES, SECONDS = 4 * 2**30, 60
+from mobilevit_tf.evaluation import probe
 
 
-def probe(path: str) -> dict:
+def answer(path: str) -> dict:
     with tempfile.TemporaryFile() as stderr:
         child = os.fork()
         if child == 0:
@@ -32,12 +29,10 @@ def probe(path: str) -> dict:
 
 def _run_child(path: str, stderr: int) -> None:
     os.dup2(stderr, 2)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.alarm(SECONDS)
-    sys.argv = ["probe", path]
+    probe.limit()
+    signal.alarm(int(probe.SECONDS))
     try:
-        run_cli(tflite_model._probe_child)
+        run_cli(lambda: probe.check(path))
     except SystemExit as error:
         if isinstance(error.code, str):
             print(error.code, file=sys.stderr, flush=True)
@@ -49,7 +44,7 @@ def _run_child(path: str, stderr: int) -> None:
 
 def main() -> None:
     for line in sys.stdin:
-        print(json.dumps(probe(line.rstrip("\n"))), flush=True)
+        print(json.dumps(answer(line.rstrip("\n"))), flush=True)
 
 
 if __name__ == "__main__":

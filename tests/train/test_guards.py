@@ -127,6 +127,7 @@ def run_with(trainer, folder, monkeypatch, losses) -> Run:
 
     monkeypatch.setattr(trainer, "train_step", step)
     monkeypatch.setattr(Run, "evaluate", lambda self, split: (0.5, 1.0))
+    (folder / run_dir.LOCK).write_text(f"{os.getpid()} on this computer")
     run = Run(CONFIG, DigitsSource(0.2), session.image_spec(CONFIG, None), trainer, folder)
     run.rates = rates
     return run

@@ -1,0 +1,82 @@
+"""Who may talk to the page: browsers and scripts that name this computer, and no other web page through them.
+
+A page on loopback is reached by any web site that the user visits: by DNS rebinding, where the site's own name comes to
+mean 127.0.0.1, and by forms and scripts that send across sites. Both tell in the headers Host and Origin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
+_UNUSED = re.compile(r"/(?:proxy=|dev/reload|deep_link|stream/)")  # Gradio's, for what this page has not
+_FOREIGN_ADDRESS = re.compile(r"/file[=/][a-z][a-z0-9+.-]*:", re.IGNORECASE)  # /file=http://...
+
+
+class LocalOnly:
+    """Refuses every request with a foreign Host or Origin, before anything else looks at it.
+
+    With `share` the public link's own name is a right Host, so any is taken; an Origin must still be that of the Host.
+    """
+
+    def __init__(self, app: ASGIApp, share: bool):
+        self._app, self._share = app, share
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await PlainTextResponse(refusal + "\n", status_code=403)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        headers = Headers(scope=scope)
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        host = _split(hosts[0]) if len(hosts) == 1 else None
+        if host is None or (host[0] not in LOOPBACK and not self._share):
+            return f"this page answers to {', '.join(LOOPBACK)} alone: open it under one of these names"
+        if len(origins) > 1 or (origins and not _is_same(origins[0], host)):
+            return "this page takes nothing from other web pages: open it in a window of its own"
+        if _UNUSED.search(scope["path"]):
+            return "this page has no such part"
+        if _FOREIGN_ADDRESS.search(scope["path"]):
+            return "a web address is not fetched: send the file itself"
+        return None
+
+
+def _split(authority: str) -> tuple[str, str] | None:
+    """ "LocalHost:7860" -> ("localhost", "7860"); None where it is neither a name nor a number."""
+    match = _AUTHORITY.fullmatch(authority)
+    return (match["host"].lower(), match["port"] or "") if match else None
+
+
+def _is_same(origin: str, host: tuple[str, str]) -> bool:
+    """The page's own origin, under whichever of this computer's names."""
+    scheme, _, rest = origin.partition("://")
+    own = _split(rest) if scheme in ("http", "https") else None
+    if own is None or own[1] != host[1]:
+        return False
+    return own[0] == host[0] or (own[0] in LOOPBACK and host[0] in LOOPBACK)
+
+
+def lifespan(share: bool) -> Any:
+    """For FastAPI: puts `LocalOnly` around all of Gradio's own middleware, before the first request is taken."""
+
+    @contextlib.asynccontextmanager
+    async def around(app: Starlette) -> AsyncIterator[None]:
+        assert app.middleware_stack is not None, "the server starts through it"
+        app.middleware_stack = LocalOnly(app.middleware_stack, share)
+        yield
+
+    return around
