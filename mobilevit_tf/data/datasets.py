@@ -11,13 +11,13 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mobilevit_tf.config import DataConfig
 from mobilevit_tf.data import tfds_names
 from mobilevit_tf.data.folder_layout import list_photos
 from mobilevit_tf.data.source import Example, Source
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.progress import ProgressBar
 
 __all__ = ["Example", "Source", "check", "class_weights", "dataset_sha256", "open_source"]
 
@@ -98,7 +98,7 @@ def dataset_sha256(source: Source, progress: bool = True) -> str:
     """Hex digest over every split's names, classes and contents, in fixed order."""
     digest = hashlib.sha256("\n".join(source.class_names).encode())
     total = sum(source.size(split) for split in source.splits)
-    with tqdm(total=total, desc="hash of the data", unit="photo", disable=not progress, leave=False) as bar:
+    with ProgressBar(total=total, desc="hash of the data", unit="photo", disable=not progress, leave=False) as bar:
         for split in source.splits:
             for identity, label, content in source.digests(split):
                 digest.update(f"{split}\0{identity}\0{label}\0{content}\n".encode("utf-8", "surrogateescape"))

@@ -11,12 +11,12 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from PIL import ExifTags, Image
-from tqdm import tqdm
 
 from mobilevit_tf.data.folder_layout import UNSPLIT, Finding, Layout, Place, list_photos
 from mobilevit_tf.data.source import held_out, natural_key
 from mobilevit_tf.errors import BadImage, UserError
 from mobilevit_tf.image import pixels
+from mobilevit_tf.progress import ProgressBar
 
 MAX_FILE_BYTES = 256 * 2**20
 PROBLEMS_SHOWN = 3
@@ -142,7 +142,7 @@ def _inspect_all(root: Path, places: tuple[Place, ...], progress: bool) -> tuple
     findings: list[Finding] = []
     with ThreadPool(os.cpu_count() or 1) as pool:
         results = pool.imap(lambda place: inspect(root, place), places, chunksize=8)
-        for photo, remarks in tqdm(
+        for photo, remarks in ProgressBar(
             results, total=len(places), desc="scan", unit="photo", disable=not progress, leave=False
         ):
             photos += [photo] if photo else []

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-from tqdm import tqdm
 
 from mobilevit_tf.errors import BadImage, UserError
 from mobilevit_tf.evaluation import tflite_model
 from mobilevit_tf.image import pixels
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.progress import ProgressBar
 
 if TYPE_CHECKING:
     import tf_keras
@@ -196,7 +196,7 @@ def _evaluate(
                         f"{', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}")  # fmt: skip
     index = [labels.index(name) for name in source.class_names]
     ids, y_true, scores = [], [], [np.empty((0, len(labels)), np.float32)]
-    with tqdm(total=source.size(split), desc=f"evaluating {split}", unit="photo", delay=2) as bar:
+    with ProgressBar(total=source.size(split), desc=f"evaluating {split}", unit="photo", delay=2) as bar:
         for examples, images in _batches(source, split, spec, protocol, batch_size):
             ids += [example.id for example in examples]
             y_true += [index[example.label] for example in examples]

@@ -174,8 +174,10 @@ def test_tflite_is_evaluated_without_loading_tensorflow(color_tflite):
         "result = evaluate.evaluate_tflite(sys.argv[1], source, 'val')\n"
         "print(evaluate.format_table(result))\nassert 'tensorflow' not in sys.modules\n"
     )
-    stub = "from mobilevit_tf.data.digits import DigitsSource\n"
+    stub = (
+        "from mobilevit_tf.data.digits import DigitsSource\n"
         "source = DigitsSource(0.2)\nsource.class_names = ('red',) * 10\n"
+    )
     (color_tflite.parent / "test_evaluate_source.py").write_text(stub)
     command = [sys.executable, "-c", script, str(color_tflite)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=color_tflite.parent)

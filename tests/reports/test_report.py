@@ -191,8 +191,10 @@ def test_model_card_has_every_part_and_no_name_breaks_its_tables(tmp_path, evalu
 
 
 def test_run_facts_hold_the_exact_command_and_the_versions_without_loading_tensorflow():
-    script = "import sys\nfrom mobilevit_tf.reports import run_facts\nimport json\n" "print(json.dumps(run_facts.collect()))\n" \
-             "assert 'tensorflow' not in sys.modules"  # fmt: skip
+    script = (
+        "import sys\nfrom mobilevit_tf.reports import run_facts\nimport json\nprint(json.dumps(run_facts.collect()))\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
     command = [sys.executable, "-c", script, "--data=my photos"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     facts = json.loads(done.stdout)
