@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from mobilevit_tf.data import imagenet
 from mobilevit_tf.errors import BadImage, UserError
 from preview import answers, settings
 from preview.open_models import OpenModel
@@ -160,7 +161,8 @@ def classify_all(
     known = set(model.labels)
 
     def one(entry: Entry) -> Row:
-        truth = entry.folder if entry.folder in known else ""
+        (name,) = imagenet.readable([entry.folder])
+        truth = name if name in known else ""
         try:
             answer = answers.classify(model, entry.read(), protocol)
         except UserError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 
 from mobilevit_tf.config import DataConfig
-from mobilevit_tf.data import datasets, imagenet
+from mobilevit_tf.data import datasets
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation import evaluate
@@ -56,7 +56,7 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
     """
     model = model_file.load(job.run)
     _check_writable(job.output)
-    source = imagenet.with_class_names(datasets.open_source(_data_config(job.run, data, data_dir)))
+    source = datasets.open_source(_data_config(job.run, data, data_dir))
     _check_classes(model, source)
     exporter = Exporter(model, source, job.calibrate, job.tune)
     facts = _fit_scores(exporter, source)

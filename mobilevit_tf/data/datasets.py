@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from mobilevit_tf.config import DataConfig
-from mobilevit_tf.data import tfds_names
+from mobilevit_tf.data import imagenet, tfds_names
 from mobilevit_tf.data.folder_layout import list_photos
-from mobilevit_tf.data.source import Example, Source
+from mobilevit_tf.data.source import Example, Source, check_labels
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.progress import ProgressBar
 
@@ -67,6 +67,15 @@ def open_source(config: DataConfig, *, strict: bool = False, progress: bool = Tr
         enough photos.
     """
     check(config)
+    source = _open(config, strict, progress)
+    names = imagenet.readable(source.class_names)
+    if names != source.class_names:
+        source.class_ids, source.class_names = source.class_names, names
+    check_labels(names)
+    return source
+
+
+def _open(config: DataConfig, strict: bool, progress: bool) -> Source:
     if config.data == "digits":
         from mobilevit_tf.data.digits import DigitsSource
 
@@ -96,7 +105,7 @@ def class_weights(source: Source) -> np.ndarray:
 
 def dataset_sha256(source: Source, progress: bool = True) -> str:
     """Hex digest over every split's names, classes and contents, in fixed order."""
-    digest = hashlib.sha256("\n".join(source.class_names).encode())
+    digest = hashlib.sha256("\n".join(source.class_ids or source.class_names).encode())
     total = sum(source.size(split) for split in source.splits)
     with ProgressBar(total=total, desc="hash of the data", unit="photo", disable=not progress, leave=False) as bar:
         for split in source.splits:

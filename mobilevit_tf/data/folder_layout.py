@@ -10,7 +10,7 @@ import os
 import unicodedata
 from pathlib import Path
 
-from mobilevit_tf.data.source import natural_key
+from mobilevit_tf.data.source import check_labels, natural_key
 from mobilevit_tf.errors import UserError
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -139,12 +139,11 @@ def list_photos(root: str | Path) -> Layout:
             findings += new_findings
     if not classes:
         raise UserError(f"{root} holds no folder of a class: expected {root}/CLASS/*.jpg or {root}/train/CLASS/*.jpg")
-    for name in classes:
-        if not name.isprintable() or name != name.strip():
-            raise UserError(f"the class folder {name!r} in {root} cannot be a label: rename it without such spaces")
+    class_names = tuple(sorted(classes, key=natural_key))
+    check_labels(class_names)
     splits = tuple(split for split in ("train", "val", "test") if split in by_split.values())
     return Layout(
-        tuple(sorted(classes, key=natural_key)),
+        class_names,
         splits,
         tuple(sorted(places, key=lambda place: natural_key(place.path))),
         tuple(sorted(findings, key=lambda finding: natural_key(finding.path))),

@@ -9,6 +9,7 @@ import abc
 import dataclasses
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from mobilevit_tf.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+_NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, halves of characters, line and paragraph ends
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,11 +39,13 @@ class Source(abc.ABC):
       name: for messages and reports.
       class_names: by class index; folders in natural order ("2" before "10").
       splits: "train", "val", and "test" where there is one.
+      class_ids: what the data itself calls the classes where that is not their name: WordNet ids; else ().
     """
 
     name: str
     class_names: tuple[str, ...]
     splits: tuple[str, ...]
+    class_ids: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def size(self, split: str) -> int:
@@ -80,6 +85,26 @@ class Source(abc.ABC):
         """Raises UserError where there is no such split."""
         if split not in self.splits:
             raise UserError(f"{self.name} has no split {split!r}: it has {', '.join(self.splits)}")
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """The one rule of what a class may be called, from the first look at the data to the exported file.
+
+    Any text will do, in any script, that can be one line of a UTF-8 file and differs from the others.
+
+    Raises:
+      UserError: naming the label and what is wrong with it.
+    """
+    seen: set[str] = set()
+    for index, label in enumerate(labels):
+        if not label.strip():
+            raise UserError(f"label {index} is blank: give every class a name")
+        if label in seen:
+            raise UserError(f"label {label!r} occurs twice: give every class a name of its own")
+        if label.startswith("\ufeff") or any(unicodedata.category(letter) in _NO_TEXT for letter in label):
+            raise UserError(f"label {label!r} holds a line break, a byte order mark or another character that is no "
+                            "text: give the class a name of one line")  # fmt: skip
+        seen.add(label)
 
 
 def record_order(size: int, shuffle_seed: int | None, shard: tuple[int, int], start: int) -> np.ndarray:

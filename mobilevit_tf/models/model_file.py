@@ -18,6 +18,7 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from mobilevit_tf.config import ModelConfig
+from mobilevit_tf.data import imagenet
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image.image_spec import ImageSpec
@@ -70,7 +71,7 @@ def save(path: str | Path, model: ModelFile) -> Path:
 
 
 def load(path: str | Path) -> ModelFile:
-    """Reads a model file or the one in a run directory.
+    """Reads a model file or the one in a run directory; labels that are WordNet ids become ImageNet's names.
 
     Raises:
       UserError: where there is none, it is truncated, of another tool or of a newer schema.
@@ -93,7 +94,7 @@ def load(path: str | Path) -> ModelFile:
                         "update the project")  # fmt: skip
     values = json.loads(header["model_config"])
     config = ModelConfig(**values | {"patch_sizes": tuple(values["patch_sizes"])})
-    labels = tuple(json.loads(header["labels"]))
+    labels = imagenet.readable(json.loads(header["labels"]))
     spec = ImageSpec.from_json(header["image_spec"])
     return ModelFile(config, spec, labels, weights, header.get("run_id", ""), header.get("license", LICENSE))
 

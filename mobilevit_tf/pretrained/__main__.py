@@ -17,13 +17,13 @@ from typing import NoReturn
 import mobilevit_tf
 from mobilevit_tf import files
 from mobilevit_tf.config import DataConfig
-from mobilevit_tf.data import imagenet
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.families.mobilevit_sizes import VARIANTS
 from mobilevit_tf.image.image_spec import COLOR_ORDERS
 from mobilevit_tf.models import model_file
 from mobilevit_tf.models.model_file import ModelFile, reheaded
 from mobilevit_tf.pretrained import weight_files
+from mobilevit_tf.pretrained.accuracy import accuracy
 from mobilevit_tf.pretrained.convert import convert, in_order
 from mobilevit_tf.pretrained.publishers import NAMINGS
 from mobilevit_tf.train import run_dir
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags = _parse(arguments)
     model = _make_run(flags) if flags.source else model_file.load(flags.output)
     if flags.evaluate:
-        print(imagenet.accuracy(model, flags.evaluate, flags.data_dir))
+        print(accuracy(model, flags.evaluate, flags.data_dir))
 
 
 if __name__ == "__main__":

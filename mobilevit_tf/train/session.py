@@ -121,6 +121,7 @@ def _metrics(config: RunConfig, source: Source, run: Run, model: ModelFile) -> d
         "train_images": source.size("train"),
         "val_images": source.size("val"),
         "classes": list(source.class_names),
+        "class_ids": list(source.class_ids),
         "dataset_sha256": datasets.dataset_sha256(source),
         **run_facts.collect(),
     }

@@ -13,6 +13,7 @@ import zipfile
 import flatbuffers
 import libusb_package
 
+from mobilevit_tf.data import source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.tflite_model import INFO_FILE, LABELS_FILE, SPEC_FILE, ModelInfo
 from mobilevit_tf.image.image_spec import ImageSpec
@@ -28,20 +29,14 @@ _AUTHOR = "MobileViT-TF"
 
 
 def check_labels(labels: tuple[str, ...], num_classes: int) -> None:
-    """Refuses what readers trip over: a wrong number, blank or duplicate labels, a line break inside one.
+    """Refuses what readers trip over: a wrong number of labels, and what `source.check_labels` refuses.
 
     Raises:
       UserError: naming the label.
     """
     if len(labels) != num_classes:
         raise UserError(f"{len(labels)} labels for {num_classes} classes: expected one label a class")
-    for index, label in enumerate(labels):
-        if not label.strip():
-            raise UserError(f"label {index} is blank: give every class a name")
-        if label in labels[:index]:
-            raise UserError(f"label {label!r} occurs twice: give every class a name of its own")
-        if len(label.splitlines()) > 1 or label != label.strip("\ufeff\r\n"):
-            raise UserError(f"label {label!r} holds a line break or a byte order mark: expected one line of text")
+    source.check_labels(labels)
 
 
 def populate(model: bytes, labels: tuple[str, ...], spec: ImageSpec, info: ModelInfo) -> bytes:

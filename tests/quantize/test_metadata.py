@@ -50,6 +50,9 @@ for path in sys.argv[2:]:
         (("a", "b\nc", "d"), "line break"),
         (("a", "b\r", "d"), "line break"),
         (("\ufeffa", "b", "c"), "byte order mark"),
+        (("a", "b", "\x1b[31mred"), "no text"),
+        (("a", "caf\udce9", "c"), "no text"),
+        (("a", "b\u2028", "c"), "line break"),
     ],
 )
 def test_labels_that_readers_trip_over_are_refused(labels, message):
