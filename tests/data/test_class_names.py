@@ -19,7 +19,7 @@ from mobilevit_tf.models import model_file
 
 IDS, NAMES = ("n01440764", "n02102040", "n03445777"), ("tench", "English Springer Spaniel", "golf ball")
 ODD = (
-    "con", "0", "a, b", "two words", " space before", "日々草", "قطة \u200fسوداء", "می\u200cخواهم",
+    "con", "0", "a, b", "two words", " space before", "日々草", "قطة \u200fسوداء", "می\u200cخواهم",  # noqa: RUF001
     "👩\u200d🌾", "a\u00a0b", "<b>&\"'`$|", "-rf", "%s {0}", "é" * 120,
 )  # fmt: skip
 
@@ -74,7 +74,7 @@ def test_a_run_that_was_trained_on_ids_still_exports_and_verifies(ids_run, ids_f
 
 
 def test_any_name_that_trains_is_exported_as_it_is(tmp_path):
-    folder_of_classes(tmp_path / "photos", {name: 3 for name in ODD})
+    folder_of_classes(tmp_path / "photos", dict.fromkeys(ODD, 3))
     train(tmp_path / "photos", tmp_path / "run")
     exported = export(tmp_path / "run", tmp_path / "odd.tflite")
     assert set(exported.labels) == set(ODD)
