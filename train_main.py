@@ -19,13 +19,17 @@ from mobilevit_tf.train.run_dir import CONFIG, METRICS, RunConfig, load_data_con
 
 _MODEL, _DATA, _AUGMENT, _TRAIN = ModelConfig(), DataConfig(), AugmentConfig(), TrainConfig()
 
-flags.DEFINE_string("data", _DATA.data, "digits, a folder of photos (root/class/*), or the name of a TFDS data set.")
+flags.DEFINE_string("data", _DATA.data, "digits, a folder of photos (root/class/*), a table of files (.csv with the "
+                    "columns file,label and optionally split), or the name of a TFDS data set.")  # fmt: skip
 flags.DEFINE_string("data_dir", _DATA.data_dir, "Where TFDS data sets are prepared.")
 flags.DEFINE_string("train_split", _DATA.train_split, "TFDS split to train on, such as train[:80%].")
 flags.DEFINE_string("val_split", _DATA.val_split, "TFDS split to validate on.")
 flags.DEFINE_float("val_fraction", _DATA.val_fraction, "Share held out where the data brings no split of its own.")
 flags.DEFINE_integer("split_seed", _DATA.seed, "Seed of the split of a folder.")
-flags.DEFINE_bool("strict", False, "Refuse a folder that holds a file which cannot be used, instead of naming it.")
+flags.DEFINE_string("val_groups", _DATA.val_groups, "Regular expression for a photo's path: photos for which it finds "
+                    "the same text (or groups) stay on one side of the split.")  # fmt: skip
+flags.DEFINE_bool("strict", False, "Refuse data with a file that cannot be used, or a class that cannot be trained or "
+                  "judged as it should, instead of naming it.")  # fmt: skip
 
 flags.DEFINE_string("variant", _MODEL.variant, f"MobileViT {', '.join(VARIANTS)}, or a baseline: "
                     f"{', '.join(BASELINES)}.")  # fmt: skip

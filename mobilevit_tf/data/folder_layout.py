@@ -44,10 +44,32 @@ class Place:
     split: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Photo:
+    """One usable file.
+
+    Attributes:
+      path, class_name, split: as in `Place`.
+      sha256: of its content.
+      width, height, num_bytes: its size.
+      fingerprint: what it looks like (`similar.fingerprint`).
+    """
+
+    path: str
+    class_name: str
+    split: str
+    sha256: str
+    width: int
+    height: int
+    num_bytes: int
+    fingerprint: bytes
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """All files of a folder in natural order, the classes (also empty ones), the splits, and remarks about places."""
+    """All files in natural order, below `root`, the classes (also empty ones), the splits, and remarks about places."""
 
+    root: Path
     class_names: tuple[str, ...]
     splits: tuple[str, ...]
     places: tuple[Place, ...]
@@ -143,6 +165,7 @@ def list_photos(root: str | Path) -> Layout:
     check_labels(class_names)
     splits = tuple(split for split in ("train", "val", "test") if split in by_split.values())
     return Layout(
+        root,
         class_names,
         splits,
         tuple(sorted(places, key=lambda place: natural_key(place.path))),

@@ -49,10 +49,12 @@ def _remarks(report: ScanReport) -> list[str]:
 
 
 def format_report(report: ScanReport) -> str:
-    """Classes and counts, sizes, every file left out with its reason, remarks by reason, and what stops training."""
+    """Classes and counts, sizes, every file left out with its reason, remarks by reason, what to know of classes and
+    splits, and what stops training.
+    """
     num_files = len(report.photos) + len(report.left_out)
     lines = [
-        f"{report.root}: {len(report.photos)} usable photos of {num_files} files, {len(report.class_names)} classes"
+        f"{report.origin}: {len(report.photos)} usable photos of {num_files} files, {len(report.class_names)} classes"
     ]
     lines += _table(report)
     if report.photos:
@@ -62,6 +64,11 @@ def format_report(report: ScanReport) -> str:
         lines += [f"  {finding.path}: {finding.reason}" for finding in report.left_out]
     if remarks := _remarks(report):
         lines += ["remarks:", *remarks]
+    if report.notes:
+        lines += ["to know of the data:", *(f"  {note}" for note in report.notes)]
+    if report.twins:
+        lines.append(f"the same or nearly the same on both sides of a split ({len(report.twins)}):")
+        lines += [f"  {twin.path} {'equals' if twin.exact else 'is like'} {twin.other}" for twin in report.twins]
     if report.problems:
         lines += ["cannot be trained on:", *(f"  {problem}" for problem in report.problems)]
     return "\n".join(lines)
