@@ -29,17 +29,21 @@ if TYPE_CHECKING:
 
     from mobilevit_tf.data.source import Example, Source
 
+NOT_JUDGED = "could not be judged"  # a class without photos
 _SMALLEST_SCORE = 1e-7  # an int8 model gives exact zeros, whose logarithm would be infinite
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassScores:
-    """One class: precision, recall and their harmonic mean F1 in [0, 1] (0 where undefined), support in photos."""
+    """One class: precision, recall and their harmonic mean F1 in [0, 1], support in photos.
+
+    A class without photos cannot be judged: its three scores are None. A precision without answers is 0.
+    """
 
     label: str
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     support: int
 
 
@@ -109,7 +113,7 @@ class Evaluation:
             self.y_true, self.y_pred, labels=range(len(self.labels)), zero_division=0.0
         )
         rows = zip(self.labels, *(column.tolist() for column in columns), strict=True)
-        return tuple(ClassScores(*row) for row in rows)
+        return tuple(ClassScores(*row) if row[-1] else ClassScores(row[0], None, None, None, 0) for row in rows)
 
     @property
     def macro_f1(self) -> float:
@@ -240,5 +244,6 @@ def format_table(evaluation: Evaluation) -> str:
         f"{'class':{width}}  precision  recall      F1   photos",
     ]
     for row in evaluation.per_class:
-        lines.append(f"{row.label:{width}}  {row.precision:9.4f}  {row.recall:6.4f}  {row.f1:6.4f}  {row.support:7,}")
+        scores = f"{row.precision:9.4f}  {row.recall:6.4f}  {row.f1:6.4f}" if row.support else f"{NOT_JUDGED:>25}"
+        lines.append(f"{row.label:{width}}  {scores}  {row.support:7,}")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from mobilevit_tf.evaluation.evaluate import NOT_JUDGED
 from mobilevit_tf.reports.style import page, section
 
 
@@ -74,7 +75,11 @@ def _operators(report: dict) -> str:
 
 
 def _classes(report: dict) -> list[Sequence[str]]:
-    return [(row["class"], f"{row['baseline']:.2%}", f"{row['candidate']:.2%}") for row in report["classes"]]
+    return [(row["class"], _recall(row["baseline"]), _recall(row["candidate"])) for row in report["classes"]]
+
+
+def _recall(value: float | None) -> str:
+    return NOT_JUDGED if value is None else f"{value:.2%}"
 
 
 def _changed(report: dict) -> str:
