@@ -134,7 +134,8 @@ def _confusion(evaluation: Evaluation) -> str:
 def _classes(evaluation: Evaluation, areas: Sequence[float | None], source: Source) -> str:
     ids = dict(zip(source.class_names, source.class_ids, strict=True)) if source.class_ids else {}
     ids = {name: own for name, own in ids.items() if name != own}
-    return f'<p class="soft">The lowest F1 first.</p><div class="card scroll tall">{classes.table(evaluation, areas, ids)}</div>'
+    rows = classes.table(evaluation, areas, ids)
+    return f'<p class="soft">The lowest F1 first.</p><div class="card scroll tall">{rows}</div>'
 
 
 def _sure(evaluation: Evaluation) -> str:
