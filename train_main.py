@@ -6,6 +6,7 @@ A flag that is not given keeps the default of mobilevit_tf/config.py, its only h
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 from absl import app, flags
@@ -76,6 +77,7 @@ flags.DEFINE_string("evaluate_only", None, "Print the accuracy of this run direc
 flags.DEFINE_string("split", "val", "Split that --evaluate_only takes.")
 
 FLAGS = flags.FLAGS
+_NO_RECIPE = {"seed", "strategy", "mixed_precision", "validate_every", "checkpoint_steps", "keep_checkpoints", "on_nan"}
 _RENAMED = {"mode": "augment", "scale": "crop_scale", "data.seed": "split_seed"}
 
 
@@ -127,6 +129,16 @@ def _run_dir(config: RunConfig) -> Path:
     return new_run_dir(config.data.data, config.model.variant)
 
 
+def _command_without_recipe() -> list[str]:
+    """This command as it can be given again with a recipe, in a run of its own; empty where it has one already."""
+    recipe = {field.name for config in (_AUGMENT, _TRAIN) for field in dataclasses.fields(config)} - _NO_RECIPE
+    if any(FLAGS[_RENAMED.get(name, name)].present for name in recipe if _RENAMED.get(name, name) in FLAGS):
+        return []
+    given = [flag for flag in FLAGS.get_key_flags_for_module(sys.argv[0]) if flag.present and flag.name != "model_dir"]
+    model_dir = [f"--model_dir={FLAGS.model_dir.rstrip('/')}_proposed"] if FLAGS.model_dir else []
+    return ["python", sys.argv[0], *(flag.serialize() for flag in given), *model_dir]
+
+
 def _main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
@@ -148,7 +160,7 @@ def _main(argv: list[str]) -> None:
 
         source = datasets.open_source(config.data, strict=FLAGS.strict)
         config = configs_from_flags(len(source.class_names))
-        session.train_and_evaluate(config, source, run_dir)
+        session.train_and_evaluate(config, source, run_dir, _command_without_recipe())
 
 
 if __name__ == "__main__":

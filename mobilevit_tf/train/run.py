@@ -93,9 +93,8 @@ class Run:
         if progress.step:
             _LOGGER.info("resumed at step %d", progress.step)
         log = TensorBoardLog(self.run_dir / "tensorboard") if self.is_chief else None
-        done = progress.epoch * self.train_images + progress.images
-        total, quiet = epochs * self.train_images, not self.is_chief
-        bar = ProgressBar(total=total, initial=done, unit="img", disable=quiet, smoothing=0.05)
+        total, done = epochs * self.train_images, progress.epoch * self.train_images + progress.images
+        bar = ProgressBar(total=total, initial=done, unit="img", disable=not self.is_chief, smoothing=0.05)
         with bar, stop_signals(self):
             if self.config.train.on_nan == "rollback" and not progress.step:
                 self._save()
@@ -110,7 +109,7 @@ class Run:
     def _train_epoch(self, bar: ProgressBar) -> None:
         progress, train, plan = self.progress, self.config.train, self.plan(self.progress.epoch)
         bar.set_description(f"epoch {progress.epoch + 1}/{train.epochs}")
-        iterator = iter(self._training_data(plan))
+        iterator = iter(self.training_data(plan))
         frozen = progress.epoch < train.freeze_epochs
         if progress.epoch and progress.epoch == train.freeze_epochs and not progress.epoch_step:
             self._forget_moments()
@@ -146,7 +145,8 @@ class Run:
             variable.assign(tf.zeros_like(variable))
         self.traced = False  # the next step is another graph
 
-    def _training_data(self, plan: list[Step]):
+    def training_data(self, plan: list[Step]) -> tf.distribute.DistributedDataset:
+        """The epoch under way, from its next step on."""
         host_plan = input_pipeline.HostPlan(plan, self.host, self.hosts)
         progress, seed = self.progress, self.config.train.seed
         return self.trainer.strategy.distribute_datasets_from_function(

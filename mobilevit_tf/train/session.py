@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
@@ -20,7 +21,7 @@ from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import build, model_file, weights
 from mobilevit_tf.models.model_file import ModelFile
 from mobilevit_tf.reports import model_card, run_facts, training
-from mobilevit_tf.train import run_dir, trainer
+from mobilevit_tf.train import estimate, run_dir, trainer
 from mobilevit_tf.train.run import Run
 from mobilevit_tf.train.run_dir import METRICS, RunConfig
 
@@ -28,13 +29,14 @@ _LOGGER = logging.getLogger(__name__)
 WHOLE_PHOTO = 1.0  # crop fraction where training sees the whole photo
 
 
-def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> dict:
+def train_and_evaluate(config: RunConfig, source: Source, directory: Path, command: Sequence[str] = ()) -> dict:
     """Trains (or goes on with) the run in `directory` and writes its results there.
 
     Args:
       config: all settings; a directory that holds a run with others is refused.
       source: the photos that config.data names.
       directory: see `run_dir`.
+      command: that started the run without a recipe; then one is proposed (`estimate.announce`).
 
     Returns:
       What metrics.json holds; on a worker that is not the chief nothing.
@@ -46,10 +48,12 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> di
     strategy = trainer.make_strategy(config.train.strategy)  # first: the collectives must exist before anything else
     writes = trainer.place_in_cluster(strategy)[0] == 0  # of several workers one keeps the directory
     with run_dir.locked(directory) if writes else contextlib.nullcontext():
-        return _train_and_evaluate(config, source, directory, strategy)
+        return _train_and_evaluate(config, source, directory, strategy, command)
 
 
-def _train_and_evaluate(config: RunConfig, source: Source, directory: Path, strategy: tf.distribute.Strategy) -> dict:
+def _train_and_evaluate(
+    config: RunConfig, source: Source, directory: Path, strategy: tf.distribute.Strategy, command: Sequence[str]
+) -> dict:
     start = _starting_weights(config, source)
     run_dir.open_run(directory, config)
     spec = image_spec(config, start)
@@ -62,6 +66,8 @@ def _train_and_evaluate(config: RunConfig, source: Source, directory: Path, stra
             weights.assign(model, start.weights)
         made.take_up_weights()
     run = Run(config, source, spec, made, directory, start.license if start else model_file.LICENSE)
+    if run.progress.epoch < config.train.epochs:
+        estimate.announce(run, command)
     run.fit()
     run.save_model(model_file.NAME)
     if not run.is_chief:  # from here on nothing may need another worker: they end now
