@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import collections
 import statistics
+from collections.abc import Sequence
 
 from mobilevit_tf.data.scan import ScanReport
+from mobilevit_tf.data.similar import Twin
 
 NAMES_SHOWN = 5
 
@@ -48,6 +50,12 @@ def _remarks(report: ScanReport) -> list[str]:
     return lines
 
 
+def twins_text(twins: Sequence[Twin]) -> list[str]:
+    """Every photo that is on both sides of a split, a line each under one that counts them."""
+    lines = [f"the same or nearly the same on both sides of a split ({len(twins)}):"]
+    return lines + [f"  {twin.path} {'equals' if twin.exact else 'is like'} {twin.other}" for twin in twins]
+
+
 def format_report(report: ScanReport) -> str:
     """Classes and counts, sizes, every file left out with its reason, remarks by reason, what to know of classes and
     splits, and what stops training.
@@ -67,8 +75,7 @@ def format_report(report: ScanReport) -> str:
     if report.notes:
         lines += ["to know of the data:", *(f"  {note}" for note in report.notes)]
     if report.twins:
-        lines.append(f"the same or nearly the same on both sides of a split ({len(report.twins)}):")
-        lines += [f"  {twin.path} {'equals' if twin.exact else 'is like'} {twin.other}" for twin in report.twins]
+        lines += twins_text(report.twins)
     if report.problems:
         lines += ["cannot be trained on:", *(f"  {problem}" for problem in report.problems)]
     return "\n".join(lines)

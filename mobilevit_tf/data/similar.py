@@ -8,17 +8,24 @@ photos of ten ImageNet classes none does; a photo saved again, in a third of its
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
+import os
 from collections.abc import Iterator, Sequence
+from multiprocessing.pool import ThreadPool
 
 import numpy as np
 from PIL import Image
 
 from mobilevit_tf.data.folder_layout import Photo
+from mobilevit_tf.data.source import Example, Source
+from mobilevit_tf.errors import BadImage
+from mobilevit_tf.image import pixels
 
 HASH_PIXELS = 2**14  # a JPEG is decoded at the scale that fits: all of it is parsed, in a third of the time
 MAX_BITS, MAX_COLOR = 6, 16
 _BANDS, _BAND_BITS = 7, 9  # of 7 parts of a hash, 6 changed bits leave one as it is
+_ENOUGH = 128  # pixels of the short side, four times what the hash looks at
 _HASH_BYTES, _COLOR_BYTES = 8, 12
 _BLOCK = 512  # photos of each side that are compared at a time
 
@@ -38,8 +45,29 @@ def fingerprint(image: Image.Image) -> bytes:
     """20 bytes: the perceptual hash of an RGB picture, and the mean colour of its four quarters."""
     import imagehash  # loads SciPy: only where photos are scanned
 
+    factor = min(image.size) // _ENOUGH
+    if factor > 1:  # of a large PNG the exact filters would take longer than its decoding
+        image = image.reduce(factor)
     colors = np.asarray(image.resize((2, 2), Image.Resampling.BOX))  # [2, 2, 3]
     return np.packbits(imagehash.phash(image).hash).tobytes() + colors.tobytes()
+
+
+def photos_of(source: Source, split: str) -> Iterator[Photo]:
+    """The photos of any source, decoded by threads; one that cannot be decoded is passed over."""
+
+    def look(example: Example) -> Photo | None:
+        digest, name = hashlib.sha256(example.data).hexdigest(), source.class_names[example.label]
+        try:
+            image = pixels.decode_image(example.data, max_pixels=HASH_PIXELS)
+        except BadImage:
+            return None
+        size = (*image.size, len(example.data))
+        return Photo(f"{split}: {example.id}", name, split, digest, *size, fingerprint(image))
+
+    with ThreadPool(os.cpu_count() or 1) as pool:
+        for photo in pool.imap(look, source.examples(split), chunksize=8):
+            if photo is not None:
+                yield photo
 
 
 def find_twins(photos: Sequence[Photo]) -> tuple[Twin, ...]:

@@ -111,7 +111,7 @@ def confusion(matrix: np.ndarray, labels: Sequence[str]) -> str:
         axes.spines[:].set_visible(False)
         if classes > _MAX_LABELED_CLASSES:
             return
-        names = [_short(label) for label in labels]
+        names = [shortened(label) for label in labels]
         slanted = {"rotation": 45, "ha": "right"} if max(map(len, names)) > 3 else {}
         axes.set_xticks(range(classes), names, **slanted)
         axes.set_yticks(range(classes), names)
@@ -153,7 +153,8 @@ def answered(scores: np.ndarray, y_true: np.ndarray, unsure_below: float) -> str
     return _svg("Right answers against answered photos", (6.4, 3.4), draw)
 
 
-def _short(label: str, length: int = 20) -> str:
+def shortened(label: str, length: int = 20) -> str:
+    """A label of at most `length` letters."""
     return label if len(label) <= length else label[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
