@@ -6,11 +6,7 @@ import html
 import io
 import json
 import re
-import shlex
-import subprocess
-import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +18,7 @@ from mobilevit_tf.data.source import Example
 from mobilevit_tf.evaluation import confidence
 from mobilevit_tf.evaluation.evaluate import Evaluation, format_table
 from mobilevit_tf.image.image_spec import ImageSpec
-from mobilevit_tf.reports import classes, model_card, plots, run_facts, training
+from mobilevit_tf.reports import classes, model_card, plots, training
 
 NASTY = ("rose & <b>thorn</b>", '"><script>alert(1)</script>', "cost $5_$6", "日々草|x")
 IDS = tuple(f"{label}/photo '{index}'.png" for index, label in enumerate(NASTY))
@@ -241,18 +237,3 @@ def test_model_card_has_every_part_and_no_name_breaks_its_tables(tmp_path, evalu
         assert len(re.findall(r"(?<!\\)\|", shown[0])) == 6  # five columns
     settings = {field.name for field in dataclasses.fields(TrainConfig)}
     assert settings <= {row.split(" | ")[0].removeprefix("| ").replace("\\", "") for row in rows}
-
-
-def test_run_facts_hold_the_exact_command_and_the_versions_without_loading_tensorflow():
-    script = (
-        "import sys\nfrom mobilevit_tf.reports import run_facts\nimport json\nprint(json.dumps(run_facts.collect()))\n"
-        "assert 'tensorflow' not in sys.modules"
-    )
-    command = [sys.executable, "-c", script, "--data=my photos"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    facts = json.loads(done.stdout)
-    assert shlex.split(facts["command"]) == [Path(sys.executable).name, *command[1:]]
-    assert facts["versions"]["numpy"] == np.__version__
-    assert re.search(r"\d+ cores, \d+ GiB memory", facts["hardware"])
-    assert re.fullmatch(r"none|[0-9a-f]{40}(-dirty)?", facts["git_commit"])
-    assert run_facts.versions()["python"] == sys.version.split()[0]
