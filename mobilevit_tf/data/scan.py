@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 import io
@@ -69,14 +70,8 @@ class ScanReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """One line a matter: the classes that are short of photos, and how many photos both sides of a split share."""
-        lines = list(self.class_notes)
-        for split in ("val", "test"):
-            shared = sum(twin.split == split for twin in self.twins)
-            if shared:
-                total = sum(photo.split == split for photo in self.photos)
-                lines.append(f"{shared} of {total} photos in {split} are the same or nearly the same as others outside "
-                             f"{split}: they flatter the accuracy (--dry_run lists them)")  # fmt: skip
-        return tuple(lines)
+        sizes = collections.Counter(photo.split for photo in self.photos)
+        return (*self.class_notes, *similar.notes(self.twins, sizes))
 
     def require_usable(self, strict: bool = False) -> None:
         """Raises UserError where the data cannot be used, or with `strict` where any file or class is bad."""

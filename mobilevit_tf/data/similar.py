@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.pool import ThreadPool
 
 import numpy as np
@@ -21,6 +21,7 @@ from mobilevit_tf.data.folder_layout import Photo
 from mobilevit_tf.data.source import Example, Source
 from mobilevit_tf.errors import BadImage
 from mobilevit_tf.image import pixels
+from mobilevit_tf.progress import ProgressBar
 
 HASH_PIXELS = 2**14  # a JPEG is decoded at the scale that fits: all of it is parsed, in a third of the time
 MAX_BITS, MAX_COLOR = 6, 16
@@ -52,22 +53,37 @@ def fingerprint(image: Image.Image) -> bytes:
     return np.packbits(imagehash.phash(image).hash).tobytes() + colors.tobytes()
 
 
-def photos_of(source: Source, split: str) -> Iterator[Photo]:
-    """The photos of any source, decoded by threads; one that cannot be decoded is passed over."""
+def twins_of(source: Source, progress: bool = True) -> tuple[Twin, ...]:
+    """`find_twins` for any source: its photos are decoded by threads; one that cannot be decoded is passed over."""
+    total = sum(source.size(split) for split in source.splits)
+    bar = ProgressBar(total=total, desc="photos on both sides", unit="photo", leave=False, disable=not progress)
+    photos = []
+    with ThreadPool(os.cpu_count() or 1) as pool, bar:
+        for split in source.splits:
+            for photo in pool.imap(lambda example, split=split: _look(example, split), source.examples(split), 8):
+                photos += [photo] if photo else []
+                bar.update()
+    return find_twins(photos)
 
-    def look(example: Example) -> Photo | None:
-        digest, name = hashlib.sha256(example.data).hexdigest(), source.class_names[example.label]
-        try:
-            image = pixels.decode_image(example.data, max_pixels=HASH_PIXELS)
-        except BadImage:
-            return None
-        size = (*image.size, len(example.data))
-        return Photo(f"{split}: {example.id}", name, split, digest, *size, fingerprint(image))
 
-    with ThreadPool(os.cpu_count() or 1) as pool:
-        for photo in pool.imap(look, source.examples(split), chunksize=8):
-            if photo is not None:
-                yield photo
+def _look(example: Example, split: str) -> Photo | None:
+    try:
+        image = pixels.decode_image(example.data, max_pixels=HASH_PIXELS)
+    except BadImage:
+        return None
+    digest = hashlib.sha256(example.data).hexdigest()
+    size = (*image.size, len(example.data))
+    return Photo(f"{split}: {example.id}", str(example.label), split, digest, *size, fingerprint(image))
+
+
+def notes(twins: Sequence[Twin], sizes: Mapping[str, int]) -> list[str]:
+    """One line a split that shares photos with another; `sizes` are the photos of each split."""
+    lines = []
+    for split in ("val", "test"):
+        if shared := sum(twin.split == split for twin in twins):
+            lines.append(f"{shared} of {sizes[split]} photos in {split} are the same or nearly the same as others "
+                         f"outside {split}: they flatter the accuracy (--dry_run lists them)")  # fmt: skip
+    return lines
 
 
 def find_twins(photos: Sequence[Photo]) -> tuple[Twin, ...]:

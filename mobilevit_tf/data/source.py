@@ -41,8 +41,8 @@ class Source(abc.ABC):
       splits: "train", "val", and "test" where there is one.
       class_ids: what the data itself calls the classes where that is not their name: WordNet ids; else ().
       notes: lines about what the reader of an accuracy must know of the data.
-      twins: (photo, the other) for photos that are the same or nearly the same on both sides of a split, as far as they
-        were looked for.
+      twins: (photo, the other) for photos that are the same or nearly the same on both sides of a split; None where
+        they were not looked for yet.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Source(abc.ABC):
     splits: tuple[str, ...]
     class_ids: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    twins: tuple[tuple[str, str], ...] = ()
+    twins: tuple[tuple[str, str], ...] | None = None
 
     @abc.abstractmethod
     def size(self, split: str) -> int:

@@ -14,7 +14,6 @@ from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation import evaluate
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.models import model_file
-from mobilevit_tf.progress import ProgressBar
 
 
 def dry_run(config: DataConfig, strict: bool) -> None:
@@ -34,14 +33,8 @@ def dry_run(config: DataConfig, strict: bool) -> None:
         counts = np.bincount(source.labels(split), minlength=len(source.class_names))
         classes = ", ".join(f"{name} {count}" for name, count in zip(source.class_names, counts, strict=True))
         print(f"{split}: {source.size(split)} photos ({classes})")
-    total = sum(source.size(split) for split in source.splits)
-    with ProgressBar(total=total, desc="looking for photos on both sides", unit="photo", leave=False) as bar:
-        photos = []
-        for split in source.splits:
-            for photo in similar.photos_of(source, split):
-                photos.append(photo)
-                bar.update()
-    print("\n".join(twins_text(similar.find_twins(photos))))
+    if source.twins is None:
+        print("\n".join(twins_text(similar.twins_of(source))))
 
 
 def evaluate_only(path: Path, config: DataConfig, split: str) -> None:

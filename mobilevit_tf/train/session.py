@@ -12,7 +12,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf.data import datasets
+from mobilevit_tf.data import datasets, similar
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation import evaluate
@@ -26,6 +26,7 @@ from mobilevit_tf.train.run import Run
 from mobilevit_tf.train.run_dir import METRICS, RunConfig
 
 _LOGGER = logging.getLogger(__name__)
+MOST_LOOKED_THROUGH = 50_000  # photos, a minute on two cores
 WHOLE_PHOTO = 1.0  # crop fraction where training sees the whole photo
 
 
@@ -140,10 +141,20 @@ def _write_reports(config: RunConfig, source: Source, run: Run, model: ModelFile
     weights.assign(plain, model.weights)
     result = evaluate.evaluate_keras(plain, source, "val", run.spec)
     recipe = model_card.Recipe(config.model, run.spec, config.data, config.augment, config.train)
+    _look_for_twins(source)
     title = f"{model_card.display_name(config.model.variant)}, {source.name}"
     training.write_report(directory, title, history, metrics, result, source)
     model_card.write_model_card(directory, recipe, source, "val", result, metrics)
     write_json(directory / "history.json", history)
+
+
+def _look_for_twins(source: Source) -> None:
+    """What the scan of a folder has done already; of a large data set --dry_run alone does it, since it takes long."""
+    sizes = {split: source.size(split) for split in source.splits}
+    if source.twins is None and sum(sizes.values()) <= MOST_LOOKED_THROUGH:
+        twins = similar.twins_of(source)
+        source.notes = (*source.notes, *similar.notes(twins, sizes))
+        source.twins = tuple((twin.path, twin.other) for twin in twins)
 
 
 def _print_summary(directory: Path, metrics: dict) -> None:

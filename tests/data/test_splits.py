@@ -116,6 +116,18 @@ def test_photos_that_are_nearly_the_same_on_both_sides_are_counted_and_listed(le
     assert datasets.open_source(DataConfig(str(leaking)), progress=False).notes == report.notes
 
 
+def test_any_other_source_is_looked_through_too(leaking):
+    source = datasets.open_source(DataConfig(str(leaking)), progress=False)
+    twins = similar.twins_of(source, progress=False)
+    assert {(twin.path, twin.other, twin.exact) for twin in twins} == {
+        ("val: val/a/small.jpg", "train: train/a/0.jpg", False),
+        ("val: val/b/brighter.png", "train: train/a/2.jpg", False),
+        ("val: val/b/copy.jpg", "train: train/b/3.jpg", True),
+    }
+    (note,) = similar.notes(twins, {"train": 6, "val": 4})
+    assert note.startswith("3 of 4 photos in val are the same or nearly the same")
+
+
 def test_other_photos_of_the_same_look_are_not_counted(tmp_path):
     for seed in range(40):
         write(tmp_path / ("train" if seed % 2 else "val") / "ab"[seed // 20] / f"{seed}.jpg", jpeg(scene(seed)))
