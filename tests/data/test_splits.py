@@ -160,14 +160,14 @@ def test_the_search_finds_what_comparing_every_pair_finds():
 
 
 @pytest.mark.parametrize("kind", ["all different", "all equal"])
-def test_a_hundred_thousand_photos_are_searched_in_seconds(kind):
+def test_a_hundred_thousand_photos_take_seconds_to_search(kind):
     count = 100_000
     hashes = np.random.default_rng(1).integers(0, 2**64, count, np.uint64)
     hashes = np.zeros_like(hashes) if kind == "all equal" else hashes
     photos = _photos(count, hashes, np.full((count, 12), 7, np.uint8))
-    start = time.monotonic()
+    start = time.process_time()
     assert len(similar.find_twins(photos)) == (20_000 if kind == "all equal" else 0)
-    assert time.monotonic() - start < 30
+    assert time.process_time() - start < 10
 
 
 def test_photos_of_one_group_stay_on_one_side(tmp_path):
