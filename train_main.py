@@ -6,6 +6,7 @@ A flag that is not given keeps the default of mobilevit_tf/config.py, its only h
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 from absl import app, flags
@@ -19,13 +20,17 @@ from mobilevit_tf.train.run_dir import CONFIG, METRICS, RunConfig, load_data_con
 
 _MODEL, _DATA, _AUGMENT, _TRAIN = ModelConfig(), DataConfig(), AugmentConfig(), TrainConfig()
 
-flags.DEFINE_string("data", _DATA.data, "digits, a folder of photos (root/class/*), or the name of a TFDS data set.")
+flags.DEFINE_string("data", _DATA.data, "digits, a folder of photos (root/class/*), a table of files (.csv with the "
+                    "columns file,label and optionally split), or the name of a TFDS data set.")  # fmt: skip
 flags.DEFINE_string("data_dir", _DATA.data_dir, "Where TFDS data sets are prepared.")
 flags.DEFINE_string("train_split", _DATA.train_split, "TFDS split to train on, such as train[:80%].")
 flags.DEFINE_string("val_split", _DATA.val_split, "TFDS split to validate on.")
 flags.DEFINE_float("val_fraction", _DATA.val_fraction, "Share held out where the data brings no split of its own.")
 flags.DEFINE_integer("split_seed", _DATA.seed, "Seed of the split of a folder.")
-flags.DEFINE_bool("strict", False, "Refuse a folder that holds a file which cannot be used, instead of naming it.")
+flags.DEFINE_string("val_groups", _DATA.val_groups, "Regular expression for a photo's path: photos for which it finds "
+                    "the same text (or groups) stay on one side of the split.")  # fmt: skip
+flags.DEFINE_bool("strict", False, "Refuse data with a file that cannot be used, or a class that cannot be trained or "
+                  "judged as it should, instead of naming it.")  # fmt: skip
 
 flags.DEFINE_string("variant", _MODEL.variant, f"One of {', '.join(catalog.MODELS)}.")
 flags.DEFINE_list("patch_sizes", [str(size) for size in _MODEL.patch_sizes], "Patch side in layers 3, 4 and 5.")
@@ -71,6 +76,7 @@ flags.DEFINE_string("evaluate_only", None, "Print the accuracy of this run direc
 flags.DEFINE_string("split", "val", "Split that --evaluate_only takes.")
 
 FLAGS = flags.FLAGS
+_NO_RECIPE = {"seed", "strategy", "mixed_precision", "validate_every", "checkpoint_steps", "keep_checkpoints", "on_nan"}
 _RENAMED = {"mode": "augment", "scale": "crop_scale", "data.seed": "split_seed"}
 
 
@@ -122,6 +128,16 @@ def _run_dir(config: RunConfig) -> Path:
     return new_run_dir(config.data.data, config.model.variant)
 
 
+def _command_without_recipe() -> list[str]:
+    """This command as it can be given again with a recipe, in a run of its own; empty where it has one already."""
+    recipe = {field.name for config in (_AUGMENT, _TRAIN) for field in dataclasses.fields(config)} - _NO_RECIPE
+    if any(FLAGS[_RENAMED.get(name, name)].present for name in recipe if _RENAMED.get(name, name) in FLAGS):
+        return []
+    given = [flag for flag in FLAGS.get_key_flags_for_module(sys.argv[0]) if flag.present and flag.name != "model_dir"]
+    model_dir = [f"--model_dir={FLAGS.model_dir.rstrip('/')}_proposed"] if FLAGS.model_dir else []
+    return ["python", sys.argv[0], *(flag.serialize() for flag in given), *model_dir]
+
+
 def _main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
@@ -143,7 +159,7 @@ def _main(argv: list[str]) -> None:
 
         source = datasets.open_source(config.data, strict=FLAGS.strict)
         config = configs_from_flags(len(source.class_names))
-        session.train_and_evaluate(config, source, run_dir)
+        session.train_and_evaluate(config, source, run_dir, _command_without_recipe())
 
 
 if __name__ == "__main__":

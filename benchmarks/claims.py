@@ -16,10 +16,10 @@ from pathlib import Path
 import results_file  # beside this script
 from absl import app, flags
 from claims_table import EXPERIMENTS, RUNS, provenance, section
-from tqdm import tqdm
 
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.models import model_file
+from mobilevit_tf.progress import ProgressBar
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "configs" / "claims_flowers.flags"
@@ -60,7 +60,7 @@ def _seeds() -> list[int]:
 def _train_all(names: Sequence[str], extra: Sequence[str]) -> dict[str, list[dict]]:
     """Every run with every seed; what `result` gives for each."""
     results: dict[str, list[dict]] = {name: [] for name in names}
-    for name, seed in (bar := tqdm([(name, seed) for seed in _seeds() for name in names], unit="run")):
+    for name, seed in (bar := ProgressBar([(name, seed) for seed in _seeds() for name in names], unit="run")):
         bar.set_description(f"{name} seed {seed}")
         directory = Path(FLAGS.output_dir) / f"{name}_seed{seed}"
         train(name, seed, directory, extra)

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 from ai_edge_litert.interpreter import Interpreter
-from tqdm import tqdm
 
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.files import write_json
+from mobilevit_tf.progress import ProgressBar
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,7 +91,7 @@ def measure(files: dict[str, Path]) -> dict[str, dict]:
         interpreter.set_tensor(given["index"], values.astype(given["dtype"]))
         interpreter.invoke()
     medians: dict[str, list[float]] = {name: [] for name in files}
-    for _ in tqdm(range(ROUNDS), desc="timing", unit="round"):
+    for _ in ProgressBar(range(ROUNDS), desc="timing", unit="round"):
         for name, interpreter in interpreters.items():
             medians[name].append(_median_ms(interpreter))
     return {
@@ -134,7 +134,7 @@ def _main(argv: list[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         files: dict[str, Path] = {}
         steps = [*FLAGS.variants, *(["peers"] if with_peers else [])]
-        for name in (bar := tqdm(steps, unit="model")):
+        for name in (bar := ProgressBar(steps, unit="model")):
             bar.set_description(f"making {name}")
             made = make_peers(folder, FLAGS.input_size, FLAGS.peers_python) if name == "peers" else None
             files |= made or make_ours(folder, name, FLAGS.input_size)

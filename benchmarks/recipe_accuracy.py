@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from tqdm import tqdm
 
 from mobilevit_tf.data import datasets
 from mobilevit_tf.data.source import Source
@@ -24,6 +23,7 @@ from mobilevit_tf.errors import UserError
 from mobilevit_tf.image import pixels
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import model_file
+from mobilevit_tf.progress import ProgressBar
 from mobilevit_tf.train.run_dir import load_data_config
 from quantize.checks import runtime
 
@@ -106,7 +106,7 @@ def _convert_peer(name: str, run: Path, photos: Path, folder: Path, python: str)
 def load_photos(source: Source, split: str, spec: ImageSpec, count: int | None) -> np.ndarray:
     """uint8 [n, H, W, 3]: evaluation pixels of the first `count` photos of a split, all with None."""
     total = min(count or source.size(split), source.size(split))
-    examples = tqdm(source.examples(split, count), f"photos of {split}", total, unit="photo", delay=2)
+    examples = ProgressBar(source.examples(split, count), f"photos of {split}", total, unit="photo", delay=2)
     return np.stack([pixels.model_input(example.data, spec) for example in examples])
 
 
@@ -147,7 +147,7 @@ def measure(files: list[File], run: Path, data_dir: str | None) -> list[dict]:
         for size in {runner.size for runner in runners.values()}
     }
     predicted = {path: np.empty(len(y_true), np.int64) for path in runners}
-    for index in tqdm(range(len(y_true)), "comparing", unit="photo"):
+    for index in ProgressBar(range(len(y_true)), "comparing", unit="photo"):
         for path, runner in runners.items():
             predicted[path][index] = runner.scores(images[runner.size][index]).argmax()
     return [

@@ -18,9 +18,9 @@ from pathlib import Path
 import recipe_accuracy  # beside this script
 import results_file
 from absl import app, flags
-from tqdm import tqdm
 
 from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.progress import ProgressBar
 from mobilevit_tf.reports import run_facts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +44,7 @@ def count_instructions(counter: str | None, files: Iterable[Path]) -> dict[str, 
     """Millions of ARM64 instructions an inference by file name, one file at a time; {} without a counter."""
     counts = {}
     environment = {**os.environ, **_ONE_THREAD}
-    for path in tqdm(list(files) if counter else [], "ARM64 instructions", unit="file"):
+    for path in ProgressBar(list(files) if counter else [], "ARM64 instructions", unit="file"):
         answer = subprocess.run([counter, str(path)], capture_output=True, text=True, check=False, env=environment)
         words = answer.stdout.split()
         if answer.returncode or len(words) != 3 or not words[2].isdecimal():

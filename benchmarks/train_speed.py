@@ -17,9 +17,9 @@ import sys
 from pathlib import Path
 
 from absl import app, flags
-from tqdm import tqdm
 
 from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.progress import ProgressBar
 from mobilevit_tf.reports import run_facts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,7 +88,7 @@ def _main(argv: list[str]) -> None:
     rows: dict[str, list[dict]] = {name: [] for name in known if name in FLAGS.only}
     loads = [os.getloadavg()[0]]
     turns = [name for _ in range(FLAGS.rounds) for name in rows]
-    for name in (bar := tqdm(turns, unit="process")):
+    for name in (bar := ProgressBar(turns, unit="process")):
         bar.set_description(name)
         rows[name].append(
             measure(name, FLAGS.size, FLAGS.batch_size, FLAGS.steps, FLAGS.cores, FLAGS.peers_python)

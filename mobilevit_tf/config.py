@@ -52,13 +52,16 @@ class DataConfig:
     """Which photos, and how they are split.
 
     Attributes:
-      data: "digits" (scikit-learn's, embedded), the path of a folder of photos, or the name of a TFDS data set.
+      data: "digits" (scikit-learn's, embedded), the path of a folder of photos or of a table of files (`data.table`),
+        or the name of a TFDS data set.
       data_dir: where TFDS data sets are prepared; None takes TFDS' own default.
       train_split, val_split: TFDS split expressions such as "train[:80%]"; None takes the data set's own validation
         (or test) split, and where it has none the last `val_fraction` of "train".
       val_fraction: share of the photos held out where the data brings no split of its own, stratified by class; 1 puts
         every photo of a folder in "val", to evaluate on all of them.
       seed: of the split of a folder.
+      val_groups: regular expression that names a photo's group by its path, such as a burst, a person or a video:
+        photos of one group stay on one side of the split; None splits by class and content alone.
     """
 
     data: str = "digits"
@@ -67,6 +70,7 @@ class DataConfig:
     val_split: str | None = None
     val_fraction: float = 0.2
     seed: int = 0
+    val_groups: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

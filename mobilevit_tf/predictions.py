@@ -12,6 +12,7 @@ from mobilevit_tf.errors import run_cli
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image import pixels
+from mobilevit_tf.reports.plots import shortened
 
 COLUMNS, RIGHT, WRONG = 5, "#1a7f37", "#cf222e"
 
@@ -23,6 +24,7 @@ def draw(model: TFLiteModel, examples: list[datasets.Example], class_names: tupl
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    matplotlib.rcParams["text.parse_math"] = False  # a "$" in a class name is a "$"
     rows = -(-len(examples) // COLUMNS)
     figure, axes = pyplot.subplots(rows, COLUMNS, figsize=(2 * COLUMNS, 2.2 * rows), squeeze=False)
     for tile in axes.flat:
@@ -30,8 +32,9 @@ def draw(model: TFLiteModel, examples: list[datasets.Example], class_names: tupl
     for tile, example in zip(axes.flat, examples, strict=False):
         scores = model.classify(example.data).scores
         answer, truth = model.labels[scores.argmax()], class_names[example.label]
+        shown, meant = shortened(answer), shortened(truth)
         tile.imshow(pixels.decode(example.data))
-        text = f"{answer}  {scores.max():.0%}" if answer == truth else f"{answer}, not {truth}  {scores.max():.0%}"
+        text = f"{shown}  {scores.max():.0%}" if answer == truth else f"{shown}, not {meant}  {scores.max():.0%}"
         tile.set_title(text, color=RIGHT if answer == truth else WRONG)
     figure.suptitle(f"{model.info.name}: answers of {model.path.name}")
     figure.tight_layout()

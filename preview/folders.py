@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from mobilevit_tf.data import imagenet
 from mobilevit_tf.errors import BadImage, UserError
 from preview import answers, settings, shutdown
 from preview.open_models import OpenModel
@@ -164,7 +165,8 @@ def classify_all(
     def one(entry: Entry) -> Row:
         if shutdown.STARTED.is_set():
             raise UserError("the preview is being closed")
-        truth = entry.folder if entry.folder in known else ""
+        (name,) = imagenet.readable([entry.folder])
+        truth = name if name in known else ""
         try:
             answer = answers.classify(model, entry.read(), protocol)
         except UserError as error:

@@ -15,6 +15,7 @@ from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.tflite_model import ModelInfo
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.labels import check_labels
 from mobilevit_tf.models import build as models
 from mobilevit_tf.models.model_file import ModelFile
 from quantize import graph
@@ -93,7 +94,7 @@ def prepare(model: ModelFile, source: Source, calibrate: CalibrationConfig, tune
     Raises:
       UserError: for labels or photos that cannot be used.
     """
-    metadata.check_labels(model.labels, model.config.num_classes)
+    check_labels(model.labels, model.config.num_classes)
     tune = dataclasses.replace(tune, flip=tune.flip and source.name not in NO_FLIP)
     usable, held_out = photos.hold_out(source.size("train"), tune.images)
     chosen = usable[photos.choose(source.labels("train")[usable], calibrate)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 
 from mobilevit_tf.config import DataConfig
-from mobilevit_tf.data import datasets, imagenet
+from mobilevit_tf.data import datasets
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation import evaluate
@@ -58,7 +58,7 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
     model = model_file.load(job.run)
     _check_writable(job.output)
     wanted = exporter.check_mode(model.config.variant, job.mode)
-    source = imagenet.with_class_names(datasets.open_source(_data_config(job.run, data, data_dir)))
+    source = datasets.open_source(_data_config(job.run, data, data_dir))
     _check_classes(model, source)
     prepared = exporter.prepare(model, source, job.calibrate, job.tune)
     calibrated, fit = _with_scores(prepared, exporter.calibrate(prepared, exporter.lower(prepared)))

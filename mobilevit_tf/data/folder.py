@@ -1,4 +1,4 @@
-"""A folder of photos as a source."""
+"""A folder or table of photos as a source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mobilevit_tf.data.scan import MAX_FILE_BYTES, Photo, ScanReport
+from mobilevit_tf.data.folder_layout import Photo
+from mobilevit_tf.data.scan import MAX_FILE_BYTES, ScanReport
 from mobilevit_tf.data.source import Example, Source, hash_order, record_order
 from mobilevit_tf.errors import UserError, describe_os_error, printable
 from mobilevit_tf.files import read_regular
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class FolderSource(Source):
-    """The usable photos of a scanned folder; ids are paths relative to it.
+    """The usable photos of a scanned folder or table; ids are paths relative to its root.
 
     Attributes:
       report: what the scan found.
@@ -28,9 +29,12 @@ class FolderSource(Source):
     def __init__(self, report: ScanReport) -> None:
         report.require_usable()
         self.report = report
-        self.name = report.root.resolve().name  # it goes into reports and shipped files: no path of this machine
+        origin = report.origin.resolve()  # its name goes into reports and shipped files: no path of this machine
+        self.name = origin.name if origin.is_dir() else origin.stem
         self.class_names = report.class_names
         self.splits = report.splits
+        self.notes = report.notes
+        self.twins = tuple((twin.path, twin.other) for twin in report.twins)
         by_path = {photo.path: photo for photo in report.photos}
         order = [by_path[path] for path in hash_order(list(by_path), seed=0)]  # mixes the classes
         self._photos = {split: [photo for photo in order if photo.split == split] for split in self.splits}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mobilevit_tf.data.source import natural_key
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.labels import check_labels
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 UNSPLIT = ""
@@ -44,10 +45,32 @@ class Place:
     split: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Photo:
+    """One usable file.
+
+    Attributes:
+      path, class_name, split: as in `Place`.
+      sha256: of its content.
+      width, height, num_bytes: its size.
+      fingerprint: what it looks like (`similar.fingerprint`).
+    """
+
+    path: str
+    class_name: str
+    split: str
+    sha256: str
+    width: int
+    height: int
+    num_bytes: int
+    fingerprint: bytes
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """All files of a folder in natural order, the classes (also empty ones), the splits, and remarks about places."""
+    """All files in natural order, below `root`, the classes (also empty ones), the splits, and remarks about places."""
 
+    root: Path
     class_names: tuple[str, ...]
     splits: tuple[str, ...]
     places: tuple[Place, ...]
@@ -139,12 +162,12 @@ def list_photos(root: str | Path) -> Layout:
             findings += new_findings
     if not classes:
         raise UserError(f"{root} holds no folder of a class: expected {root}/CLASS/*.jpg or {root}/train/CLASS/*.jpg")
-    for name in classes:
-        if not name.isprintable() or name != name.strip():
-            raise UserError(f"the class folder {name!r} in {root} cannot be a label: rename it without such spaces")
+    class_names = tuple(sorted(classes, key=natural_key))
+    check_labels(class_names)
     splits = tuple(split for split in ("train", "val", "test") if split in by_split.values())
     return Layout(
-        tuple(sorted(classes, key=natural_key)),
+        root,
+        class_names,
         splits,
         tuple(sorted(places, key=lambda place: natural_key(place.path))),
         tuple(sorted(findings, key=lambda finding: natural_key(finding.path))),

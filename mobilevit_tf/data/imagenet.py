@@ -1,42 +1,35 @@
-"""ImageNet-1k's class names, and the accuracy of a model on ImageNet-style photos."""
+"""ImageNet-1k's class names and WordNet ids. No other module of the project is needed here."""
 
 from __future__ import annotations
 
-import copy
-import re
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
-from mobilevit_tf.data.source import Source
-from mobilevit_tf.errors import UserError
-
 _FOLDER = Path(__file__).parent
-_WORDNET_ID = re.compile(r"n\d{8}")
 
 
+@functools.cache
 def labels() -> tuple[str, ...]:
     """The 1,000 class names in the order of published logits (sorted WordNet ids), each one unique."""
     return tuple((_FOLDER / "imagenet_labels.txt").read_text(encoding="utf-8").splitlines())
 
 
+@functools.cache
 def wordnet_ids() -> tuple[str, ...]:
     """The 1,000 WordNet ids, such as n01440764, in the same order."""
     return tuple((_FOLDER / "imagenet_wordnet_ids.txt").read_text(encoding="utf-8").splitlines())
 
 
-def with_class_names(source: Source) -> Source:
-    """The source with ImageNet's names for classes that are called by WordNet ids; any other source as it is.
+@functools.cache
+def _names_by_id() -> dict[str, str]:
+    return dict(zip(wordnet_ids(), labels(), strict=True))
 
-    A part of ImageNet, such as the ten folders of Imagenette, keeps its place among the 1,000 classes.
 
-    Raises:
-      UserError: for a WordNet id that is not one of the 1,000.
+def readable(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Class names as people read them: ImageNet's name in place of each of its WordNet ids, all others as they are.
+
+    Photos (`datasets.open_source`) and trained models (`model_file.load`) both pass through here, so that their classes
+    meet by name, also those of a model that was trained on ids.
     """
-    if not all(_WORDNET_ID.fullmatch(name) for name in source.class_names):
-        return source
-    known = dict(zip(wordnet_ids(), labels(), strict=True))
-    for name in source.class_names:
-        if name not in known:
-            raise UserError(f"{source.name} has a class {name}, which is not one of ImageNet-1k's 1,000 WordNet ids")
-    named = copy.copy(source)
-    named.class_names = tuple(known[name] for name in source.class_names)
-    return named
+    return tuple(_names_by_id().get(name, name) for name in class_names)

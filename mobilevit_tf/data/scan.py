@@ -1,4 +1,4 @@
-"""Decodes every file of a folder of photos once and says what is wrong with it, before anything trains on it."""
+"""Decodes every photo of a folder or table once and says what is wrong with it, before anything trains on it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from PIL import ExifTags, Image
-from tqdm import tqdm
 
-from mobilevit_tf.data.folder_layout import UNSPLIT, Finding, Layout, Place, list_photos
-from mobilevit_tf.data.source import held_out, natural_key
+from mobilevit_tf.data import similar, splits
+from mobilevit_tf.data.folder_layout import Finding, Photo, Place, list_photos
+from mobilevit_tf.data.similar import Twin, find_twins
+from mobilevit_tf.data.source import natural_key
+from mobilevit_tf.data.table import read_table
 from mobilevit_tf.errors import BadImage, UserError, printable
 from mobilevit_tf.files import read_regular
 from mobilevit_tf.image import pixels
+from mobilevit_tf.progress import ProgressBar
 
 MAX_FILE_BYTES = 256 * 2**20
-PROBLEMS_SHOWN = 3
 _USUAL_SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "MPO": (".jpg", ".jpeg", ".mpo"),
@@ -34,55 +36,55 @@ _MODE_NOTES = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Photo:
-    """One usable file: path relative to the root, class, split, SHA-256 of its content, and its size."""
-
-    path: str
-    class_name: str
-    split: str
-    sha256: str
-    width: int
-    height: int
-    num_bytes: int
-
-
 @dataclasses.dataclass(frozen=True)
 class ScanReport:
-    """What a folder holds.
+    """What a folder, or a table of files, holds.
 
     Attributes:
-      root: the folder.
-      class_names: in natural order, also those without a photo.
-      splits: "train", "val", and "test" where the folder has one.
+      origin: the folder or table.
+      root: the folder that paths are relative to.
+      class_names: those with a usable photo, in natural order.
+      splits: "train", "val", and "test" where there is one.
       photos: the usable ones.
       findings: remarks on single files, bad ones with `left_out`.
-      problems: sentences about what keeps the folder from being used at all.
+      problems: sentences about what keeps the data from being used at all.
+      class_notes: lines about classes that cannot be trained or judged as they should.
+      twins: photos that are the same or nearly the same on both sides of a split.
     """
 
+    origin: Path
     root: Path
     class_names: tuple[str, ...]
     splits: tuple[str, ...]
     photos: tuple[Photo, ...]
     findings: tuple[Finding, ...]
     problems: tuple[str, ...]
+    class_notes: tuple[str, ...]
+    twins: tuple[Twin, ...]
 
     @property
     def left_out(self) -> tuple[Finding, ...]:
         """The bad files."""
         return tuple(finding for finding in self.findings if finding.left_out)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line a matter: the classes that are short of photos, and how many photos both sides of a split share."""
+        sizes = collections.Counter(photo.split for photo in self.photos)
+        return (*self.class_notes, *similar.notes(self.twins, sizes))
+
     def require_usable(self, strict: bool = False) -> None:
-        """Raises UserError where the folder cannot be used, or with `strict` where any file is bad."""
+        """Raises UserError where the data cannot be used, or with `strict` where any file or class is bad."""
         if self.problems:
-            more = len(self.problems) - PROBLEMS_SHOWN
-            raise UserError("; ".join(self.problems[:PROBLEMS_SHOWN]) + (f"; and {more} more" if more > 0 else ""))
+            raise UserError("; ".join(self.problems))
         if strict and self.left_out:
             first = self.left_out[0]
             raise UserError(
                 f"{len(self.left_out)} of the files in {self.root} cannot be used, the first is {first.path}: "
                 f"{first.reason}; mend or remove them (--dry_run lists all), or leave out --strict"
             )
+        if strict and self.class_notes:
+            raise UserError(f"{self.origin}: {'; '.join(self.class_notes)}; add photos, or leave out --strict")
 
 
 def _is_animated(image: Image.Image) -> bool:
@@ -121,7 +123,7 @@ def inspect(root: Path, place: Place) -> tuple[Photo | None, list[Finding]]:
     path = root / place.path
     try:
         data = read_regular(path, MAX_FILE_BYTES)
-        pixels.decode_image(data, max_pixels=1)  # a JPEG at 1/8 of its size: all of it is parsed, in a third the time
+        fingerprint = similar.fingerprint(pixels.decode_image(data, max_pixels=similar.HASH_PIXELS))
     except BadImage as error:
         return bad(str(error))
     except UserError as error:
@@ -131,7 +133,7 @@ def inspect(root: Path, place: Place) -> tuple[Photo | None, list[Finding]]:
     with pixels.open_image(data) as image:
         notes = [Finding(place.path, note) for note in _notes(image, data, path.suffix)]
         digest = hashlib.sha256(data).hexdigest()
-        return Photo(place.path, place.class_name, place.split, digest, *image.size, len(data)), notes
+        return Photo(place.path, place.class_name, place.split, digest, *image.size, len(data), fingerprint), notes
 
 
 def _inspect_all(root: Path, places: tuple[Place, ...], progress: bool) -> tuple[list[Photo], list[Finding]]:
@@ -139,28 +141,12 @@ def _inspect_all(root: Path, places: tuple[Place, ...], progress: bool) -> tuple
     findings: list[Finding] = []
     with ThreadPool(os.cpu_count() or 1) as pool:
         results = pool.imap(lambda place: inspect(root, place), places, chunksize=8)
-        for photo, remarks in tqdm(
+        for photo, remarks in ProgressBar(
             results, total=len(places), desc="scan", unit="photo", disable=not progress, leave=False
         ):
             photos += [photo] if photo else []
             findings += remarks
     return photos, findings
-
-
-def _assign_splits(photos: list[Photo], val_fraction: float, seed: int) -> list[Photo]:
-    """Gives every photo without a split, or in "train", its place; equal contents of a class stay together."""
-    by_class = collections.defaultdict(list)
-    for photo in photos:
-        if photo.split in (UNSPLIT, "train"):
-            by_class[photo.class_name].append(photo.sha256)
-    held = {name: held_out(digests, val_fraction, seed) for name, digests in by_class.items()}
-
-    def split_of(photo: Photo) -> str:
-        if photo.split == "test":
-            return "test"
-        return "val" if photo.sha256 in held[photo.class_name] else "train"
-
-    return [dataclasses.replace(photo, split=split_of(photo)) for photo in photos]
 
 
 def _duplicates(photos: list[Photo]) -> list[Finding]:
@@ -180,48 +166,44 @@ def _duplicates(photos: list[Photo]) -> list[Finding]:
     return findings
 
 
-def _problems(layout: Layout, root: Path, photos: list[Photo], own_val: bool, val_fraction: float) -> list[str]:
-    """What keeps the folder from being used, a sentence each."""
-    problems = []
-    if len(layout.class_names) < 2:
-        problems.append(f"{root} has the one class {layout.class_names[0]!r}: a classifier needs at least 2 classes")
-    contents = collections.defaultdict(set)
-    for photo in photos:
-        if photo.split != "test":
-            contents[photo.class_name, photo.split if own_val else UNSPLIT].add(photo.sha256)
-    for name in layout.class_names:
-        count = len(contents[name, "train" if own_val else UNSPLIT])
-        where = f"class {name!r} in {root} has {count or 'no'} usable photo{'' if count == 1 else 's'}"
-        if own_val and not count:
-            problems.append(f"{where} in train: add photos or remove the class")
-        elif not own_val and count < (1 if val_fraction == 1 else 2):
-            needed = "expected at least 2 different ones, to train and to validate" if count else "expected at least 2"
-            problems.append(f"{where}, {needed}: add photos or remove the class")
-        elif own_val and not contents[name, "val"]:
-            problems.append(f"class {name!r} in {root} has no usable photo in val: add photos or remove the class")
-    return problems
-
-
-def scan_folder(root: str | Path, val_fraction: float = 0.2, seed: int = 0, progress: bool = True) -> ScanReport:
-    """Reads every file once, on all cores, and splits the usable ones.
+def scan_folder(
+    data: str | Path, val_fraction: float = 0.2, seed: int = 0, progress: bool = True, val_groups: str | None = None
+) -> ScanReport:
+    """Reads every file of a folder or table once, on all cores, and splits the usable ones.
 
     Args:
-      root: `root/class/*`, or `root/{train,val,test}/class/*`; without a "val" folder it is taken from the rest.
-      val_fraction: share of each class held out where the folder has no "val"; 1 puts all photos there, to evaluate.
-      seed: of that split, which depends on the photos' contents and the seed alone.
+      data: `root/class/*`, or `root/{train,val,test}/class/*`, or a table (`table`); without a "val" of its own it is
+        taken from the rest.
+      val_fraction: share of each class held out where the data has no "val"; 1 puts all photos there, to evaluate.
+      seed: of that split, which otherwise depends on the photos' contents (or groups) alone.
       progress: shows a bar with the remaining time.
+      val_groups: regular expression for a photo's path; photos of one group stay on one side (`splits.hold_out`).
 
     Raises:
-      UserError: `root` is not a folder or holds no folder of a class; for all else see `ScanReport.problems`.
+      UserError: nothing there that could be data, or bad `val_groups`; for all else see `ScanReport.problems`.
     """
-    root = Path(root).expanduser()
-    layout = list_photos(root)
+    origin, groups = Path(data).expanduser(), splits.group_pattern(val_groups)
+    layout = list_photos(origin) if origin.is_dir() else read_table(origin)
     own_val = "val" in layout.splits
-    photos, findings = _inspect_all(root, layout.places, progress)
-    problems = _problems(layout, root, photos, own_val, val_fraction)
+    photos, findings = _inspect_all(layout.root, layout.places, progress)
     if not own_val:
-        photos = _assign_splits(photos, val_fraction, seed)
+        photos = splits.hold_out(photos, val_fraction, seed, groups)
+    elif groups is not None:
+        raise UserError(f"{origin} brings its own val: val_groups, which splits photos, is of no use there")
     findings = [*layout.findings, *findings, *_duplicates(photos)]
+    twins = find_twins(photos)
     findings.sort(key=lambda finding: natural_key(finding.path))
-    splits = ("train", "val", "test") if "test" in layout.splits else ("train", "val")
-    return ScanReport(root, layout.class_names, splits, tuple(photos), tuple(findings), tuple(problems))
+    names = ("train", "val", "test") if "test" in layout.splits else ("train", "val")
+    counts, only_val = splits.class_counts(photos), not own_val and val_fraction == 1
+    usable = {photo.class_name for photo in photos}
+    return ScanReport(
+        origin=origin,
+        root=layout.root,
+        class_names=tuple(name for name in layout.class_names if name in usable),
+        splits=names,
+        photos=tuple(photos),
+        findings=tuple(findings),
+        problems=tuple(splits.problems(origin, counts, only_val)),
+        class_notes=tuple(splits.class_notes(layout.class_names, counts, names, only_val)),
+        twins=twins,
+    )

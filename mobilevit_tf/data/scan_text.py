@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import collections
 import statistics
+from collections.abc import Sequence
 
 from mobilevit_tf.data.scan import ScanReport
+from mobilevit_tf.data.similar import Twin
 from mobilevit_tf.errors import printable
 
 NAMES_SHOWN = 5
@@ -49,11 +51,19 @@ def _remarks(report: ScanReport) -> list[str]:
     return lines
 
 
+def twins_text(twins: Sequence[Twin]) -> list[str]:
+    """Every photo that is on both sides of a split, a line each under one that counts them."""
+    lines = [f"the same or nearly the same on both sides of a split ({len(twins)}):"]
+    return lines + [f"  {twin.path} {'equals' if twin.exact else 'is like'} {twin.other}" for twin in twins]
+
+
 def format_report(report: ScanReport) -> str:
-    """Classes and counts, sizes, every file left out with its reason, remarks by reason, and what stops training."""
+    """Classes and counts, sizes, every file left out with its reason, remarks by reason, what to know of classes and
+    splits, and what stops training.
+    """
     num_files = len(report.photos) + len(report.left_out)
     lines = [
-        f"{report.root}: {len(report.photos)} usable photos of {num_files} files, {len(report.class_names)} classes"
+        f"{report.origin}: {len(report.photos)} usable photos of {num_files} files, {len(report.class_names)} classes"
     ]
     lines += _table(report)
     if report.photos:
@@ -63,6 +73,10 @@ def format_report(report: ScanReport) -> str:
         lines += [f"  {finding.path}: {finding.reason}" for finding in report.left_out]
     if remarks := _remarks(report):
         lines += ["remarks:", *remarks]
+    if report.notes:
+        lines += ["to know of the data:", *(f"  {note}" for note in report.notes)]
+    if report.twins:
+        lines += twins_text(report.twins)
     if report.problems:
         lines += ["cannot be trained on:", *(f"  {problem}" for problem in report.problems)]
     return "\n".join(map(printable, lines))

@@ -37,11 +37,18 @@ class Source(abc.ABC):
       name: for messages and reports.
       class_names: by class index; folders in natural order ("2" before "10").
       splits: "train", "val", and "test" where there is one.
+      class_ids: what the data itself calls the classes where that is not their name: WordNet ids; else ().
+      notes: lines about what the reader of an accuracy must know of the data.
+      twins: (photo, the other) for photos that are the same or nearly the same on both sides of a split; None where
+        they were not looked for yet.
     """
 
     name: str
     class_names: tuple[str, ...]
     splits: tuple[str, ...]
+    class_ids: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    twins: tuple[tuple[str, str], ...] | None = None
 
     @abc.abstractmethod
     def size(self, split: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
@@ -15,6 +16,7 @@ from mobilevit_tf.data import tfds_names
 from mobilevit_tf.data.source import Example, Source
 from mobilevit_tf.errors import UserError
 
+_LOGGER = logging.getLogger(__name__)
 SHUFFLE_BUFFER = 10_000  # encoded photos: 1 GB at ImageNet's 110 KB
 
 # TFDS warns of a deprecated property that only TFDS itself uses
@@ -32,6 +34,9 @@ def _prepared_builder(config: DataConfig) -> tfds.core.DatasetBuilder:
                 raise UserError(
                     f"{config.data!r} in {config.data_dir or tfds_names.default_data_dir()}: {missing}"
                 ) from error
+    if not sys.stderr.isatty():  # its bars are carriage returns by the thousand in a log
+        tfds.disable_progress_bar()
+        _LOGGER.info("TFDS downloads and prepares %s: this can take long", config.data)
     try:
         builder = tfds.builder(config.data, data_dir=config.data_dir)
         builder.download_and_prepare()

@@ -17,29 +17,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-from tqdm import tqdm
 
 from mobilevit_tf.errors import BadImage, UserError
 from mobilevit_tf.evaluation import probe, tflite_model
 from mobilevit_tf.image import pixels
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.progress import ProgressBar
 
 if TYPE_CHECKING:
     import tf_keras
 
     from mobilevit_tf.data.source import Example, Source
 
+NOT_JUDGED = "could not be judged"  # a class without photos
 _SMALLEST_SCORE = 1e-7  # an int8 model gives exact zeros, whose logarithm would be infinite
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassScores:
-    """One class: precision, recall and their harmonic mean F1 in [0, 1] (0 where undefined), support in photos."""
+    """One class: precision, recall and their harmonic mean F1 in [0, 1], support in photos.
+
+    A class without photos cannot be judged: its three scores are None. A precision without answers is 0.
+    """
 
     label: str
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     support: int
 
 
@@ -109,7 +113,7 @@ class Evaluation:
             self.y_true, self.y_pred, labels=range(len(self.labels)), zero_division=0.0
         )
         rows = zip(self.labels, *(column.tolist() for column in columns), strict=True)
-        return tuple(ClassScores(*row) for row in rows)
+        return tuple(ClassScores(*row) if row[-1] else ClassScores(row[0], None, None, None, 0) for row in rows)
 
     @property
     def macro_f1(self) -> float:
@@ -196,7 +200,7 @@ def _evaluate(
                         f"{', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}")  # fmt: skip
     index = [labels.index(name) for name in source.class_names]
     ids, y_true, scores = [], [], [np.empty((0, len(labels)), np.float32)]
-    with tqdm(total=source.size(split), desc=f"evaluating {split}", unit="photo", delay=2) as bar:
+    with ProgressBar(total=source.size(split), desc=f"evaluating {split}", unit="photo", delay=2) as bar:
         for examples, images in _batches(source, split, spec, protocol, batch_size):
             ids += [example.id for example in examples]
             y_true += [index[example.label] for example in examples]
@@ -240,5 +244,6 @@ def format_table(evaluation: Evaluation) -> str:
         f"{'class':{width}}  precision  recall      F1   photos",
     ]
     for row in evaluation.per_class:
-        lines.append(f"{row.label:{width}}  {row.precision:9.4f}  {row.recall:6.4f}  {row.f1:6.4f}  {row.support:7,}")
+        scores = f"{row.precision:9.4f}  {row.recall:6.4f}  {row.f1:6.4f}" if row.support else f"{NOT_JUDGED:>25}"
+        lines.append(f"{row.label:{width}}  {scores}  {row.support:7,}")
     return "\n".join(lines)

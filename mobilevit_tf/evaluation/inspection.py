@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mobilevit_tf.config import DataConfig
-from mobilevit_tf.data import datasets
-from mobilevit_tf.data.scan import scan_folder
-from mobilevit_tf.data.scan_text import format_report
+from mobilevit_tf.data import datasets, similar
+from mobilevit_tf.data.scan_text import format_report, twins_text
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation import evaluate
@@ -18,13 +17,14 @@ from mobilevit_tf.models import model_file
 
 
 def dry_run(config: DataConfig, strict: bool) -> None:
-    """Prints classes, counts per split and, for a folder, every file that is left out or looks wrong.
+    """Prints classes, counts per split and, for a folder or table, every file that is left out or looks wrong.
 
     Raises:
       UserError: where training on this data would be refused.
     """
-    if datasets.is_folder(config):
-        report = scan_folder(config.data, config.val_fraction, config.seed)
+    if datasets.is_folder(config) or datasets.is_table(config):
+        datasets.check(config)
+        report = datasets.scan(config)
         print(format_report(report))
         report.require_usable(strict)
         return
@@ -33,6 +33,8 @@ def dry_run(config: DataConfig, strict: bool) -> None:
         counts = np.bincount(source.labels(split), minlength=len(source.class_names))
         classes = ", ".join(f"{name} {count}" for name, count in zip(source.class_names, counts, strict=True))
         print(f"{split}: {source.size(split)} photos ({classes})")
+    if source.twins is None:
+        print("\n".join(twins_text(similar.twins_of(source))))
 
 
 def evaluate_only(path: Path, config: DataConfig, split: str) -> None:

@@ -21,7 +21,7 @@ def accuracy(model: ModelFile, data: str, data_dir: str | None = None) -> str:
     config = DataConfig(data, data_dir)
     if datasets.is_folder(config):
         config = dataclasses.replace(config, val_fraction=1.0)
-    source = imagenet.with_class_names(datasets.open_source(config))
+    source = datasets.open_source(config)
     from mobilevit_tf.evaluation.evaluate import evaluate_keras  # loads TensorFlow
     from mobilevit_tf.models import build, weights
 

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from mobilevit_tf import strict_json
 from mobilevit_tf.config import ModelConfig
+from mobilevit_tf.data import imagenet
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image.image_spec import ImageSpec
@@ -71,7 +72,7 @@ def save(path: str | Path, model: ModelFile) -> Path:
 
 
 def load(path: str | Path) -> ModelFile:
-    """Reads a model file or the one in a run directory.
+    """Reads a model file or the one in a run directory; labels that are WordNet ids become ImageNet's names.
 
     Raises:
       UserError: where there is none, it is truncated, of another tool or of a newer schema.
@@ -108,7 +109,7 @@ def _from_header(path: str, header: Mapping[str, str], weights: Mapping[str, np.
     if not isinstance(labels, list) or not all(map(strict_json.is_text, [*labels, *texts.values()])):
         raise UserError(f"{path}: labels, run_id and license: expected texts: train again or use another run")
     try:
-        return ModelFile(config, ImageSpec.from_json(header["image_spec"]), tuple(labels), weights, **texts)
+        return ModelFile(config, ImageSpec.from_json(header["image_spec"]), imagenet.readable(labels), weights, **texts)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from mobilevit_tf import catalog
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.source import Source
-from mobilevit_tf.evaluation.evaluate import Evaluation
+from mobilevit_tf.evaluation.evaluate import NOT_JUDGED, ClassScores, Evaluation
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image.image_spec import ImageSpec
 
@@ -65,7 +65,7 @@ def write_model_card(
         _use(evaluation),
         _data(recipe, source, split, metrics),
         _results(evaluation, split),
-        _limits(evaluation, recipe),
+        _limits(evaluation, recipe, source),
         _settings(recipe, metrics),
         _license(recipe),
     )
@@ -117,8 +117,7 @@ def _data(recipe: Recipe, source: Source, split: str, metrics: Mapping) -> str:
 
 def _results(evaluation: Evaluation, split: str) -> str:
     low, high = accuracy_interval(evaluation.top1, len(evaluation.ids))
-    rows = [(row.label, f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", row.support)
-            for row in evaluation.per_class[:_MAX_CLASSES]]  # fmt: skip
+    rows = [(row.label, *_scores(row), row.support) for row in evaluation.per_class[:_MAX_CLASSES]]
     return (
         f"## Results\n\nOn the {len(evaluation.ids):,} photos of the split {_text(split)}: "
         f"**top-1 {evaluation.top1:.2%}** (95 % confidence {low:.1%} to {high:.1%}), top-5 {evaluation.top5:.2%}, "
@@ -127,7 +126,11 @@ def _results(evaluation: Evaluation, split: str) -> str:
     )
 
 
-def _limits(evaluation: Evaluation, recipe: Recipe) -> str:
+def _scores(row: ClassScores) -> tuple[str, str, str]:
+    return (f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}") if row.support else (NOT_JUDGED, "", "")
+
+
+def _limits(evaluation: Evaluation, recipe: Recipe, source: Source) -> str:
     lines = [
         "The numbers hold for photos like those of the data set: same kind of camera, framing and classes.",
         "Scores are not probabilities of being right: label smoothing and augmentation shift them.",
@@ -137,7 +140,8 @@ def _limits(evaluation: Evaluation, recipe: Recipe) -> str:
     lines.append("Weakest classes by F1: " + ", ".join(f"{_text(row.label)} ({row.f1:.3f})" for row in weakest) + ".")
     for true, predicted, photos in confused_pairs(evaluation, 1):
         lines.append(f"Most frequent mistake: {_text(true)} taken for {_text(predicted)} ({photos} photos).")
-    few = sum(row.support < _FEW_PHOTOS for row in evaluation.per_class)
+    lines += [_text(f"{note}.") for note in source.notes]
+    few = sum(0 < row.support < _FEW_PHOTOS for row in evaluation.per_class)
     if few:
         lines.append(f"{few} classes have fewer than {_FEW_PHOTOS} evaluated photos: their numbers are rough.")
     if not recipe.augment.flip:

@@ -18,6 +18,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from mobilevit_tf.evaluation import confidence
+
 _INK = "#010203"  # stands for the page's text colour until the SVG is written
 _FIRST, _SECOND = "#3b82f6", "#f97316"  # readable on white and on near black
 _SHADES = LinearSegmentedColormap.from_list("shades", ["#3b82f600", "#3b82f6ff"])  # from transparent, for both themes
@@ -109,7 +111,7 @@ def confusion(matrix: np.ndarray, labels: Sequence[str]) -> str:
         axes.spines[:].set_visible(False)
         if classes > _MAX_LABELED_CLASSES:
             return
-        names = [_short(label) for label in labels]
+        names = [shortened(label) for label in labels]
         slanted = {"rotation": 45, "ha": "right"} if max(map(len, names)) > 3 else {}
         axes.set_xticks(range(classes), names, **slanted)
         axes.set_yticks(range(classes), names)
@@ -122,7 +124,37 @@ def confusion(matrix: np.ndarray, labels: Sequence[str]) -> str:
     return svg.replace("<svg ", f'<svg style="max-width: {side * 120:.0f}px" ', 1)
 
 
-def _short(label: str, length: int = 20) -> str:
+def answered(scores: np.ndarray, y_true: np.ndarray, unsure_below: float) -> str:
+    """Share of right answers against share of answered photos, as the threshold on the top score moves, as SVG.
+
+    Args:
+      scores: [n, N] in [0, 1].
+      y_true: int [n], the classes.
+      unsure_below: the threshold that is marked.
+    """
+    _, shares, right = confidence.answered(scores, y_true)
+    given = scores.max(1) >= unsure_below
+    share, accuracy = given.mean(), (scores.argmax(1) == y_true)[given].mean()
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot(shares, right, color=_FIRST, linewidth=2, marker="o" if len(shares) <= 20 else None, markersize=4)
+        label = f'"unsure" below {unsure_below:.2f}: {share:.0%} answered, {accuracy:.1%} of them right'
+        axes.plot([share], [accuracy], color=_SECOND, marker="o", markersize=8, linestyle="none", label=label)
+        axes.legend(loc="lower left")
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(top=1.01)
+        axes.set_xlabel("share of the photos that are answered")
+        axes.set_ylabel("share of right answers")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0))
+        axes.grid(color="#888888", alpha=0.25, linewidth=0.7)
+
+    return _svg("Right answers against answered photos", (6.4, 3.4), draw)
+
+
+def shortened(label: str, length: int = 20) -> str:
+    """A label of at most `length` letters."""
     return label if len(label) <= length else label[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

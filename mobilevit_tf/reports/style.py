@@ -6,9 +6,9 @@ import html
 
 _CSS = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6470; --page: #f6f7f9; --card: #fff; --line: #dfe3e8;
-  --accent: #2563eb; --bad: #c2410c; }
+  --accent: #2563eb; --bad: #c2410c; --bar: #3b82f64d; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --soft: #9aa4b2; --page: #0f1216; --card: #181c22;
-  --line: #2b323b; --accent: #7aa7ff; --bad: #fb923c; } }
+  --line: #2b323b; --accent: #7aa7ff; --bad: #fb923c; --bar: #3b82f666; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.5;
   font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; overflow-wrap: anywhere; }
@@ -37,6 +37,9 @@ th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; min-
 thead th { position: sticky; top: 0; background: var(--card); color: var(--soft); font-weight: 600; }
 tbody tr:last-child > * { border-bottom: 0; }
 tbody th { font-weight: 500; }
+td.bar { position: relative; min-width: 9rem; }
+td.bar i { position: absolute; inset: 15% auto 15% 0; background: var(--bar); border-radius: 0 .25rem .25rem 0; }
+td.bar b { position: relative; font-weight: 500; }
 table.facts td { text-align: left; overflow-wrap: anywhere; }
 table.facts th { color: var(--soft); width: 12rem; vertical-align: top; }
 .photos figure { padding: 0; overflow: hidden; }

@@ -12,10 +12,11 @@ from pathlib import Path
 from PIL import Image
 
 from mobilevit_tf.data.source import Source
+from mobilevit_tf.evaluation import confidence
 from mobilevit_tf.evaluation.evaluate import Evaluation
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image import pixels
-from mobilevit_tf.reports import plots
+from mobilevit_tf.reports import classes, plots
 from mobilevit_tf.reports.model_card import accuracy_interval, confused_pairs
 from mobilevit_tf.reports.style import page, section
 
@@ -23,6 +24,7 @@ NAME = "report.html"
 _MISTAKES = 24
 _THUMBNAIL = 224  # pixels, twice the shown size: sharp on a phone
 _PAIRS = 8
+_TWINS = 100
 
 
 def write_report(
@@ -46,22 +48,27 @@ def write_report(
       source: where the evaluated photos are read again, for the thumbnails.
       split: the split that `evaluation` is of.
     """
+    areas = classes.roc_auc(evaluation)
     parts = [
-        _head(title, metrics, evaluation, split),
+        _head(title, metrics, evaluation, areas, split),
         section("Training", _training(history)),
+        *([section("To know of the data", _data(source))] if source.notes or source.twins else []),
         section("Confusion matrix", _confusion(evaluation)),
-        section("Classes", _classes(evaluation)),
+        section("Classes", _classes(evaluation, areas, source)),
+        section("Sure and unsure", _sure(evaluation)),
         section("Surest mistakes", _mistakes(evaluation, source, split)),
         section("How it was made", _facts(metrics)),
     ]
     return write_atomic(Path(run_dir) / NAME, page(title, "\n".join(parts)).encode())
 
 
-def _head(title: str, metrics: Mapping, evaluation: Evaluation, split: str) -> str:
+def _head(title: str, metrics: Mapping, evaluation: Evaluation, areas: Sequence[float | None], split: str) -> str:
     low, high = accuracy_interval(evaluation.top1, len(evaluation.ids))
     tiles = {f"top-1, {low:.1%} to {high:.1%} at 95 %": f"{evaluation.top1:.2%}"}
     if len(evaluation.labels) > 5:
         tiles["top-5"] = f"{evaluation.top5:.2%}"
+    if judged := [area for area in areas if area is not None]:
+        tiles["mean ROC AUC, one against the rest"] = f"{sum(judged) / len(judged):.3f}"
     tiles |= {
         "macro F1": f"{evaluation.macro_f1:.3f}",
         "cross entropy": f"{evaluation.loss:.3f}",
@@ -124,12 +131,33 @@ def _confusion(evaluation: Evaluation) -> str:
     return f'<figure class="card matrix">{svg}<figcaption>{listed}</figcaption></figure>'
 
 
-def _classes(evaluation: Evaluation) -> str:
-    rows = [
-        [row.label, f"{row.precision:.3f}", f"{row.recall:.3f}", f"{row.f1:.3f}", f"{row.support:,}"]
-        for row in evaluation.per_class
-    ]
-    return f'<div class="card scroll tall">{_table(["class", "precision", "recall", "F1", "photos"], rows)}</div>'
+def _classes(evaluation: Evaluation, areas: Sequence[float | None], source: Source) -> str:
+    ids = dict(zip(source.class_names, source.class_ids, strict=True)) if source.class_ids else {}
+    ids = {name: own for name, own in ids.items() if name != own}
+    rows = classes.table(evaluation, areas, ids)
+    return f'<p class="soft">The lowest F1 first.</p><div class="card scroll tall">{rows}</div>'
+
+
+def _sure(evaluation: Evaluation) -> str:
+    unsure_below = confidence.fit_unsure(evaluation.scores, evaluation.y_true)
+    svg = plots.answered(evaluation.scores, evaluation.y_true, unsure_below)
+    return (
+        f'<figure class="card">{svg}<figcaption>The mark is the lowest threshold from which on {confidence.SURE:.0%} '
+        "of the answers are right, or the highest score. The export fits it anew, with the temperature of the scores."
+        "</figcaption></figure>"
+    )
+
+
+def _data(source: Source) -> str:
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in source.notes)
+    if not source.twins:
+        return f'<div class="card"><ul>{notes}</ul></div>'
+    shown = _table(["photo", "the same or nearly the same as"], source.twins[:_TWINS])
+    more = f"<p>The first {_TWINS} of {len(source.twins):,}.</p>" if len(source.twins) > _TWINS else ""
+    return (
+        f'<div class="card"><ul>{notes}</ul></div><details><summary>Photos on both sides of the split</summary>{more}'
+        f'<div class="card scroll tall">{shown}</div></details>'
+    )
 
 
 def _mistakes(evaluation: Evaluation, source: Source, split: str) -> str:

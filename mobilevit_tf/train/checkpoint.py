@@ -7,9 +7,11 @@ one before.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
@@ -58,10 +60,7 @@ class Progress:
 
 def _variables(trainer: Trainer) -> dict[str, tf.Variable]:
     optimizer = trainer.optimizer
-    groups = {"model": trainer.model.weights, "optimizer": optimizer.variables}
-    if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
-        scale = optimizer._loss_scale  # private, since `variables` leaves out float16's loss scale and its counter
-        groups["loss_scale"] = [scale._current_loss_scale, scale.counter]
+    groups = {"model": trainer.model.weights, "optimizer": optimizer.variables, "loss_scale": _loss_scale(optimizer)}
     if trainer.ema_model is not trainer.model:
         groups["ema"] = trainer.ema_model.weights
     named = [(f"{group}/{variable.name}", variable) for group, values in groups.items() for variable in values]
@@ -69,6 +68,26 @@ def _variables(trainer: Trainer) -> dict[str, tf.Variable]:
     if len(result) != len(named):
         raise RuntimeError("two variables of the trainer share a name: a checkpoint could not tell them apart")
     return result
+
+
+def _loss_scale(optimizer: tf_keras.optimizers.Optimizer) -> list[tf.Variable]:
+    """float16's loss scale and its counter, which the optimizer's `variables` leave out."""
+    if not isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        return []
+    return [optimizer._loss_scale._current_loss_scale, optimizer._loss_scale.counter]
+
+
+@contextlib.contextmanager
+def unchanged(trainer: Trainer) -> Iterator[None]:
+    """Inside, training steps may be tried, but not `trainer.ema_model` asked for; afterwards all is as it was."""
+    optimizer = trainer.optimizer
+    variables = [*trainer.model.weights, *trainer.vectors, *optimizer.variables, *_loss_scale(optimizer)]
+    before = [np.array(variable.numpy()) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
 
 
 def save(folder: Path, trainer: Trainer, progress: Progress, keep: int, write: bool = True) -> None:

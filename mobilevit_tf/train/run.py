@@ -11,13 +11,13 @@ from pathlib import Path
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import model_file, weights
 from mobilevit_tf.models.model_file import ModelFile
+from mobilevit_tf.progress import ProgressBar
 from mobilevit_tf.train import checkpoint, input_pipeline, schedule
 from mobilevit_tf.train.checkpoint import NonFiniteError, Progress
 from mobilevit_tf.train.guards import readable_data_errors, stop_signals
@@ -93,9 +93,8 @@ class Run:
         if progress.step:
             _LOGGER.info("resumed at step %d", progress.step)
         log = TensorBoardLog(self.run_dir / "tensorboard") if self.is_chief else None
-        done = progress.epoch * self.train_images + progress.images
-        total, quiet = epochs * self.train_images, not self.is_chief
-        bar = tqdm(total=total, initial=done, unit="img", disable=quiet, smoothing=0.05)
+        total, done = epochs * self.train_images, progress.epoch * self.train_images + progress.images
+        bar = ProgressBar(total=total, initial=done, unit="img", disable=not self.is_chief, smoothing=0.05)
         with bar, stop_signals(self):
             if self.config.train.on_nan == "rollback" and not progress.step:
                 self._save()
@@ -107,10 +106,10 @@ class Run:
                     self._roll_back(error, bar)
                 self._stop_if_asked()
 
-    def _train_epoch(self, bar: tqdm) -> None:
+    def _train_epoch(self, bar: ProgressBar) -> None:
         progress, train, plan = self.progress, self.config.train, self.plan(self.progress.epoch)
         bar.set_description(f"epoch {progress.epoch + 1}/{train.epochs}")
-        iterator = iter(self._training_data(plan))
+        iterator = iter(self.training_data(plan))
         frozen = progress.epoch < train.freeze_epochs
         if progress.epoch and progress.epoch == train.freeze_epochs and not progress.epoch_step:
             self._forget_moments()
@@ -146,7 +145,8 @@ class Run:
             variable.assign(tf.zeros_like(variable))
         self.traced = False  # the next step is another graph
 
-    def _training_data(self, plan: list[Step]):
+    def training_data(self, plan: list[Step]) -> tf.distribute.DistributedDataset:
+        """The epoch under way, from its next step on."""
         host_plan = input_pipeline.HostPlan(plan, self.host, self.hosts)
         progress, seed = self.progress, self.config.train.seed
         return self.trainer.strategy.distribute_datasets_from_function(
@@ -155,7 +155,7 @@ class Run:
             )
         )
 
-    def _end_epoch(self, bar: tqdm, log: TensorBoardLog | None) -> None:
+    def _end_epoch(self, bar: ProgressBar, log: TensorBoardLog | None) -> None:
         progress, train = self.progress, self.config.train
         rate = schedule.learning_rate(train, progress.step - 1, progress.epoch, self.warmup_steps) * progress.rate_scale
         row = {
@@ -235,7 +235,7 @@ class Run:
         last = f"the last good checkpoint is in {self.folder}" if saved else "nothing was saved yet"
         return f"{last}: use --on_nan=rollback, or a lower --learning_rate and another --model_dir"
 
-    def _roll_back(self, error: NonFiniteError, bar: tqdm) -> None:
+    def _roll_back(self, error: NonFiniteError, bar: ProgressBar) -> None:
         rollbacks, scale = self.progress.rollbacks + 1, self.progress.rate_scale / 2
         if self.config.train.on_nan == "stop" or rollbacks > MAX_ROLLBACKS:
             raise error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
@@ -12,7 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from mobilevit_tf import catalog
-from mobilevit_tf.data import datasets
+from mobilevit_tf.data import datasets, similar
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation import evaluate
@@ -21,21 +22,23 @@ from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import build, model_file, weights
 from mobilevit_tf.models.model_file import ModelFile
 from mobilevit_tf.reports import model_card, run_facts, training
-from mobilevit_tf.train import run_dir, trainer
+from mobilevit_tf.train import estimate, run_dir, trainer
 from mobilevit_tf.train.run import Run
 from mobilevit_tf.train.run_dir import METRICS, RunConfig
 
 _LOGGER = logging.getLogger(__name__)
+MOST_LOOKED_THROUGH = 50_000  # photos, a minute on two cores
 WHOLE_PHOTO = 1.0  # crop fraction where training sees the whole photo
 
 
-def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> dict:
+def train_and_evaluate(config: RunConfig, source: Source, directory: Path, command: Sequence[str] = ()) -> dict:
     """Trains (or goes on with) the run in `directory` and writes its results there.
 
     Args:
       config: all settings; a directory that holds a run with others is refused.
       source: the photos that config.data names.
       directory: see `run_dir`.
+      command: that started the run without a recipe; then one is proposed (`estimate.announce`).
 
     Returns:
       What metrics.json holds; on a worker that is not the chief nothing.
@@ -47,10 +50,12 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path) -> di
     strategy = trainer.make_strategy(config.train.strategy)  # first: the collectives must exist before anything else
     writes = trainer.place_in_cluster(strategy)[0] == 0  # of several workers one keeps the directory
     with run_dir.locked(directory) if writes else contextlib.nullcontext():
-        return _train_and_evaluate(config, source, directory, strategy)
+        return _train_and_evaluate(config, source, directory, strategy, command)
 
 
-def _train_and_evaluate(config: RunConfig, source: Source, directory: Path, strategy: tf.distribute.Strategy) -> dict:
+def _train_and_evaluate(
+    config: RunConfig, source: Source, directory: Path, strategy: tf.distribute.Strategy, command: Sequence[str]
+) -> dict:
     start = _starting_weights(config, source)
     run_dir.open_run(directory, config)
     spec = image_spec(config, start)
@@ -63,6 +68,8 @@ def _train_and_evaluate(config: RunConfig, source: Source, directory: Path, stra
             weights.assign(model, start.weights)
         made.take_up_weights()
     run = Run(config, source, spec, made, directory, start.license if start else model_file.LICENSE)
+    if run.progress.epoch < config.train.epochs:
+        estimate.announce(run, command)
     run.fit()
     run.save_model(model_file.NAME)
     if not run.is_chief:  # from here on nothing may need another worker: they end now
@@ -123,6 +130,7 @@ def _metrics(config: RunConfig, source: Source, run: Run, model: ModelFile) -> d
         "train_images": source.size("train"),
         "val_images": source.size("val"),
         "classes": list(source.class_names),
+        "class_ids": list(source.class_ids),
         "dataset_sha256": datasets.dataset_sha256(source),
         **run_facts.collect(),
     }
@@ -135,10 +143,20 @@ def _write_reports(config: RunConfig, source: Source, run: Run, model: ModelFile
     weights.assign(plain, model.weights)
     result = evaluate.evaluate_keras(plain, source, "val", run.spec)
     recipe = model_card.Recipe(config.model, run.spec, config.data, config.augment, config.train)
+    _look_for_twins(source)
     title = f"{catalog.find(config.model.variant).title}, {source.name}"
     training.write_report(directory, title, history, metrics, result, source)
     model_card.write_model_card(directory, recipe, source, "val", result, metrics)
     write_json(directory / "history.json", history)
+
+
+def _look_for_twins(source: Source) -> None:
+    """What the scan of a folder has done already; of a large data set --dry_run alone does it, since it takes long."""
+    sizes = {split: source.size(split) for split in source.splits}
+    if source.twins is None and sum(sizes.values()) <= MOST_LOOKED_THROUGH:
+        twins = similar.twins_of(source)
+        source.notes = (*source.notes, *similar.notes(twins, sizes))
+        source.twins = tuple((twin.path, twin.other) for twin in twins)
 
 
 def _print_summary(directory: Path, metrics: dict) -> None:

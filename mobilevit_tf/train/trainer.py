@@ -136,6 +136,12 @@ class Trainer:
         averages = [*self._average.values(), *([self._average_statistics] if self._average_statistics else [])]
         return [(flat, [twins[variable.name] for variable in flat.variables]) for flat in averages]
 
+    @property
+    def vectors(self) -> list[tf.Variable]:
+        """What moves with the model's weights beside them: their vectors and the averages."""
+        flats = [*self._learned.values(), *self._average.values(), self._average_statistics]
+        return [flat.vector for flat in flats if flat is not None]
+
     def take_up_weights(self) -> None:
         """Goes on from what `model` and `ema_model` hold: to be called after their weights were assigned."""
         for flat in self._learned.values():

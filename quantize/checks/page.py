@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from mobilevit_tf.evaluation.evaluate import NOT_JUDGED
 from mobilevit_tf.reports.style import page, section
 from quantize.checks.report import Report
 
@@ -71,7 +72,11 @@ def _operators(report: Report) -> str:
 
 
 def _classes(report: Report) -> list[Sequence[str]]:
-    return [(row.label, f"{row.baseline:.2%}", f"{row.candidate:.2%}") for row in report.classes]
+    return [(row.label, _recall(row.baseline), _recall(row.candidate)) for row in report.classes]
+
+
+def _recall(value: float | None) -> str:
+    return NOT_JUDGED if value is None else f"{value:.2%}"
 
 
 def _changed(report: Report) -> str:

@@ -18,11 +18,11 @@ class Operator:
 
 @dataclasses.dataclass(frozen=True)
 class ClassRecall:
-    """Recall of one class before and after."""
+    """Recall of one class before and after; None where no photo could judge it."""
 
     label: str
-    baseline: float
-    candidate: float
+    baseline: float | None
+    candidate: float | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,12 @@ import dataclasses
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from mobilevit_tf.evaluation.confidence import fit_unsure
 from mobilevit_tf.evaluation.evaluate import Evaluation
 from quantize.checks.report import Change, ClassRecall
 
 _BINS = 15
 _SMALLEST = 1e-7
-SURE = 0.95  # share of right answers that "sure" promises
 FEWEST = 20  # training photos to fit a temperature on
 BY_HEART = 0.05  # top-1 on training photos above that on validation photos (docs/quantisation.md)
 
@@ -74,17 +74,6 @@ def fit_temperature(scores: np.ndarray, y_true: np.ndarray) -> float:
         return float(-(target * np.log(np.maximum(fitted, _SMALLEST))).sum(1).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded").x))
-
-
-def fit_unsure(scores: np.ndarray, y_true: np.ndarray) -> float:
-    """The lowest top score from which on at least 95 % of the answers are right; 0 where they all are enough."""
-    top, right = scores.max(1), scores.argmax(1) == y_true
-    order = np.argsort(-top, kind="stable")
-    share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero(share >= SURE)
-    if not len(good):
-        return float(top.max())
-    return 0.0 if good[-1] == len(order) - 1 else float(top[order[good[-1]]])
 
 
 def fit(train: np.ndarray, train_true: np.ndarray, val: np.ndarray, val_true: np.ndarray) -> Fit | None:

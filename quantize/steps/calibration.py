@@ -8,9 +8,9 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from tqdm import tqdm
 
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.progress import ProgressBar
 from quantize.checks.report import LayerError, Saturation
 from quantize.recipe import Range
 from quantize.steps import qat
@@ -53,7 +53,7 @@ def ranges(
 
     low, high = np.zeros(len(names)), np.zeros(len(names))
     batches = [spec.normalize(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
-    with tqdm(total=2 * len(batches), desc="calibration", unit="batch") as bar:
+    with ProgressBar(total=2 * len(batches), desc="calibration", unit="batch") as bar:
         for batch in batches:
             batch_low, batch_high = extremes(batch)
             low, high = np.minimum(low, batch_low.numpy()), np.maximum(high, batch_high.numpy())

@@ -8,9 +8,9 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from tqdm import tqdm
 
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.progress import ProgressBar
 from quantize.settings import FineTuneConfig
 from quantize.steps import settle
 
@@ -42,7 +42,7 @@ def finetune(
     variables = model.trainable_variables
     average = [tf.Variable(variable, trainable=False) for variable in variables]
     step = _step(model, variables, average, spec, config, len(batches))
-    with tqdm(total=len(batches), desc="fine-tuning", unit="step") as bar:
+    with ProgressBar(total=len(batches), desc="fine-tuning", unit="step") as bar:
         for number, indices in enumerate(batches):
             flips = np.random.default_rng((config.seed, _FLIP, number)).integers(len(targets), size=len(indices))
             batch = np.where(flips[:, None, None, None] == 1, images[indices][:, :, ::-1], images[indices])
@@ -87,7 +87,7 @@ def scores(model: tf_keras.Model, images: np.ndarray, spec: ImageSpec, flip: boo
     def answer(batch):
         return tf.nn.softmax(model(tf.reverse(batch, (2,)) if flip else batch, training=False))
 
-    starts = tqdm(range(0, len(images), 64), desc="mirrored scores" if flip else "scores", unit="batch")
+    starts = ProgressBar(range(0, len(images), 64), desc="mirrored scores" if flip else "scores", unit="batch")
     return np.concatenate([answer(spec.normalize(images[start : start + 64])).numpy() for start in starts])
 
 

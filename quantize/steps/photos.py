@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from tqdm import tqdm
 
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import BadImage, UserError
 from mobilevit_tf.image import pixels
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.progress import ProgressBar
 from quantize.settings import CalibrationConfig
 
 
@@ -66,7 +66,7 @@ def load(source: Source, split: str, indices: Sequence[int], spec: ImageSpec) ->
     wanted = {int(index) for index in indices}
     examples = (e for index, e in enumerate(source.examples(split, limit=max(wanted) + 1)) if index in wanted)
     images = np.empty((len(wanted), *spec.size, 3), np.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(wanted), desc="photos", unit="photo") as bar:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, ProgressBar(total=len(wanted), desc="photos", unit="photo") as bar:
         pending = []
         for place, example in enumerate(examples):
             pending.append((place, pool.submit(decode, example)))
@@ -76,7 +76,7 @@ def load(source: Source, split: str, indices: Sequence[int], spec: ImageSpec) ->
     return images
 
 
-def _drain(pending: list, images: np.ndarray, bar: tqdm) -> None:
+def _drain(pending: list, images: np.ndarray, bar: ProgressBar) -> None:
     for place, future in pending:
         images[place] = future.result()
         bar.update()

@@ -140,30 +140,17 @@ def test_strict_refuses_a_folder_with_a_bad_file_and_names_it(report, tmp_path):
 @pytest.mark.parametrize(
     ("counts", "problem"),
     [
-        ({"one": 1, "many": 5}, "class 'one' in .* has 1 usable photo, expected at least 2"),
-        ({"none": 0, "many": 5}, "class 'none' in .* has no usable photos, expected at least 2"),
-        ({"only": 5}, "has the one class 'only': a classifier needs at least 2 classes"),
+        ({"none": 0, "many": 5}, "has photos of the one class 'many': a classifier needs at least 2 classes"),
+        ({"only": 5}, "has photos of the one class 'only': a classifier needs at least 2 classes"),
+        ({"a": 1, "b": 1}, "has no usable photo to validate on"),
+        ({"a": 0, "b": 0}, "has no usable photo to train on"),
     ],
 )
-def test_a_class_with_too_few_photos_is_one_clear_sentence(tmp_path, counts, problem):
+def test_what_cannot_be_trained_on_at_all_is_one_clear_sentence(tmp_path, counts, problem):
     report = scan_folder(folder_of_classes(tmp_path / "photos", counts), progress=False)
     with pytest.raises(UserError, match=problem):
         report.require_usable()
     assert "cannot be trained on:" in format_report(report)
-
-
-def test_two_copies_of_one_photo_are_one_photo(tmp_path):
-    root = folder_of_classes(tmp_path, {"a": 3, "b": 1})
-    write(root / "b" / "copy.jpg", (root / "b" / "b_0.jpg").read_bytes())
-    with pytest.raises(UserError, match=r"class 'b' in .* has 1 usable photo, expected at least 2 different ones"):
-        scan_folder(root, progress=False).require_usable()
-
-
-def test_a_class_of_bad_files_alone_is_one_clear_sentence(tmp_path):
-    root = folder_of_classes(tmp_path, {"a": 3, "b": 0})
-    write(root / "b" / "x.jpg", b"text")
-    with pytest.raises(UserError, match=r"class 'b' in .* has no usable photos"):
-        scan_folder(root, progress=False).require_usable()
 
 
 def test_a_file_too_large_or_gone_is_left_out_with_the_reason(tmp_path, monkeypatch):
@@ -205,9 +192,3 @@ def test_a_pipe_in_a_class_folder_does_not_stop_the_scan(tmp_path):
     root = folder_of_classes(tmp_path, {"a": 3, "b": 3})
     os.mkfifo(root / "a" / "pipe.jpg")
     assert scan_folder(root, progress=False).left_out == (Finding("a/pipe.jpg", "not a regular file", left_out=True),)
-
-
-def test_many_problems_are_counted_after_the_first_three(tmp_path):
-    report = scan_folder(folder_of_classes(tmp_path, dict.fromkeys("abcde", 1)), progress=False)
-    with pytest.raises(UserError, match=r"class 'a' .* class 'c' .*; and 2 more$"):
-        report.require_usable()

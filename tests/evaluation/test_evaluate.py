@@ -65,8 +65,8 @@ def test_metrics_are_the_hand_computed_ones(hand_made):
     np.testing.assert_array_equal(hand_made.confusion, expected)
     rows = {row.label: (row.precision, row.recall, row.f1, row.support) for row in hand_made.per_class}
     assert rows == {
-        "a": (0.5, 0.5, 0.5, 2), "b": (0, 0, 0, 0), "c": (1, 1, 1, 1),
-        "d": (0, 0, 0, 0), "e": (0, 0, 0, 1), "f": (0, 0, 0, 0),
+        "a": (0.5, 0.5, 0.5, 2), "b": (None, None, None, 0), "c": (1, 1, 1, 1),
+        "d": (None, None, None, 0), "e": (0, 0, 0, 1), "f": (None, None, None, 0),
     }  # fmt: skip
     assert hand_made.macro_f1 == 0.5  # a, c and e
     assert hand_made.worst_mistakes(9) == [3, 1]

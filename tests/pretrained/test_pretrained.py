@@ -13,7 +13,6 @@ from support.published import reference, reference_input, tiny, torch_zip
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.data import imagenet
-from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.families import mobilevit
 from mobilevit_tf.models import model_file, weights
@@ -107,18 +106,10 @@ def test_imagenet_has_1000_different_names_and_ids_in_one_order():
     assert ids[labels.index("golf ball")] == "n03445777"
 
 
-def test_wordnet_ids_get_their_place_among_the_1000_and_other_names_stay():
-    class Named(Source):
-        name, splits, size, examples, records = "photos", (), None, None, None
-
-        def __init__(self, *class_names):
-            self.class_names = class_names
-
-    assert imagenet.with_class_names(Named("n03445777", "n01440764")).class_names == ("golf ball", "tench")
-    plain = Named("n03445777", "roses")
-    assert imagenet.with_class_names(plain) is plain
-    with pytest.raises(UserError, match="n99999999, which is not one of"):
-        imagenet.with_class_names(Named("n99999999"))
+def test_wordnet_ids_get_their_names_and_other_names_stay():
+    assert imagenet.readable(["n03445777", "roses", "n99999999"]) == ("golf ball", "roses", "n99999999")
+    assert imagenet.readable(imagenet.wordnet_ids()) == imagenet.labels()
+    assert imagenet.readable(imagenet.labels()) == imagenet.labels()
 
 
 def command(*flags):

@@ -18,6 +18,7 @@ from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel, read_metadata
 from mobilevit_tf.image import pixels
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.labels import check_labels
 from quantize.checks import runtime
 from quantize.steps import metadata
 
@@ -50,11 +51,14 @@ for path in sys.argv[2:]:
         (("a", "b\nc", "d"), "line break"),
         (("a", "b\r", "d"), "line break"),
         (("\ufeffa", "b", "c"), "byte order mark"),
+        (("a", "b", "\x1b[31mred"), "no text"),
+        (("a", "caf\udce9", "c"), "no text"),
+        (("a", "b\u2028", "c"), "line break"),
     ],
 )
 def test_labels_that_readers_trip_over_are_refused(labels, message):
     with pytest.raises(UserError, match=message):
-        metadata.check_labels(labels, 3)
+        check_labels(labels, 3)
 
 
 def test_a_plain_zip_reader_finds_labels_spec_and_info(int8_ptq):

@@ -2,14 +2,11 @@
 
 import base64
 import dataclasses
+import html
 import io
 import json
 import re
-import shlex
-import subprocess
-import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +15,10 @@ from support.colored_photos import Photos, png
 
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.source import Example
-from mobilevit_tf.evaluation.evaluate import Evaluation
+from mobilevit_tf.evaluation import confidence
+from mobilevit_tf.evaluation.evaluate import Evaluation, format_table
 from mobilevit_tf.image.image_spec import ImageSpec
-from mobilevit_tf.reports import model_card, plots, run_facts, training
+from mobilevit_tf.reports import classes, model_card, plots, training
 
 NASTY = ("rose & <b>thorn</b>", '"><script>alert(1)</script>', "cost $5_$6", "日々草|x")
 IDS = tuple(f"{label}/photo '{index}'.png" for index, label in enumerate(NASTY))
@@ -84,7 +82,7 @@ def _report(folder, evaluation, source, history=HISTORY) -> str:
 def test_page_is_well_formed_and_fetches_and_runs_nothing(tmp_path, evaluation, source):
     text = _report(tmp_path, evaluation, source)
     page = Page(text)
-    assert page.tags.count("svg") == 4
+    assert page.tags.count("svg") == 5
     assert not {"script", "link", "iframe", "object", "form", "b>"} & set(page.tags)
     assert page.handlers == []
     assert page.links
@@ -126,10 +124,61 @@ def test_report_of_a_perfect_run_says_that_nothing_is_wrong(tmp_path, source):
     assert "No photo is misclassified." in seen
 
 
+def test_classes_come_with_bars_and_roc_auc_the_weakest_first(tmp_path, evaluation, source):
+    text = _report(tmp_path, evaluation, source)
+    table = text[text.index("The lowest F1 first") :]
+    shown = [table.index(html.escape(name)) for name in (NASTY[1], NASTY[2], NASTY[0], NASTY[3])]
+    assert shown == sorted(shown)  # F1 0, 0, 0.5 and 1
+    assert [f"width:{share}%" in table for share in (0, 50, 100)] == [True] * 3
+    # class 0: its photo scores 0.7, the others 0.4, 0.9, 0: two of three below; class 2: 0.03 against 0.1, 0.2, 0
+    assert classes.roc_auc(evaluation) == pytest.approx([2 / 3, 1, 1 / 3, 1])
+    assert "<b>0.750</b><span>mean ROC AUC, one against the rest</span>" in text
+
+
+def test_classes_without_photos_could_not_be_judged_anywhere(tmp_path, source):
+    scores = np.eye(4, dtype=np.float32)[[0, 1, 3]]
+    evaluation = Evaluation(NASTY, np.array([0, 1, 1]), scores, IDS[:3])
+    assert [row.f1 for row in evaluation.per_class[2:]] == [None, None]
+    assert classes.roc_auc(evaluation)[2:] == [None, None]
+    text = _report(tmp_path, evaluation, source)
+    assert text.count("could not be judged") == 2
+    values = json.loads(evaluation.to_json(), parse_constant=pytest.fail)
+    assert [row["recall"] for row in values["per_class"]] == [1.0, 0.5, None, None]
+    assert format_table(evaluation).count("could not be judged") == 2
+    recipe = model_card.Recipe(ModelConfig("xxs", 4), ImageSpec(), DataConfig("p"), AugmentConfig(), TrainConfig())
+    card = model_card.write_model_card(tmp_path, recipe, source, "val", evaluation, METRICS).read_text("utf-8")
+    assert card.count("could not be judged") == 2
+
+
+def test_notes_and_photos_on_both_sides_are_on_the_page_as_text(tmp_path, evaluation, source):
+    assert "To know of the data" not in _report(tmp_path, evaluation, source)
+    source.notes, source.twins = ("1 class with <b>: 'x'",), (("val/<i>.jpg", "train/&.jpg"),) * 150
+    text = _report(tmp_path, evaluation, source)
+    page = Page(text)
+    assert "1 class with <b>: 'x'" in page.text and "val/<i>.jpg" in page.text and "train/&.jpg" in page.text
+    assert text.count("val/&lt;i&gt;.jpg") == 100 and "The first 100 of 150." in page.text
+
+
+def test_what_the_data_calls_a_class_stands_beside_its_name(tmp_path, evaluation, source):
+    source.class_ids = ("n01440764", *NASTY[1:])
+    text = _report(tmp_path, evaluation, source)
+    assert f"{html.escape(NASTY[0])} <small>n01440764</small>" in text and text.count("<small>n0") == 1
+
+
+def test_the_threshold_curve_ends_with_every_photo_answered(evaluation):
+    thresholds, shares, right = confidence.answered(evaluation.scores, evaluation.y_true)
+    np.testing.assert_allclose(thresholds, [1, 0.9, 0.7, 0.4])
+    np.testing.assert_allclose(shares, [0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(right, [1, 1 / 2, 2 / 3, 1 / 2])
+    ties = confidence.answered(np.array([[0.5, 0.5], [0.5, 0.5], [0.9, 0.1]]), np.array([0, 1, 0]))
+    np.testing.assert_allclose(np.stack(ties), [[0.9, 0.5], [1 / 3, 1], [1, 2 / 3]])
+    assert '"unsure" below 1.00: 25% answered' in plots.answered(evaluation.scores, evaluation.y_true, 1.0)
+
+
 @pytest.mark.parametrize("history", [[], HISTORY[:1], [{"epoch": 1, "train_loss": float("nan"), "learning_rate": 0.1}]])
 def test_short_histories_make_a_page_too(tmp_path, evaluation, source, history):
     page = Page(_report(tmp_path, evaluation, source, history))
-    assert page.tags.count("svg") == (4 if history else 1)
+    assert page.tags.count("svg") == (5 if history else 2)
 
 
 def test_many_classes_make_a_matrix_without_names_and_a_table_with_all(tmp_path):
@@ -188,18 +237,3 @@ def test_model_card_has_every_part_and_no_name_breaks_its_tables(tmp_path, evalu
         assert len(re.findall(r"(?<!\\)\|", shown[0])) == 6  # five columns
     settings = {field.name for field in dataclasses.fields(TrainConfig)}
     assert settings <= {row.split(" | ")[0].removeprefix("| ").replace("\\", "") for row in rows}
-
-
-def test_run_facts_hold_the_exact_command_and_the_versions_without_loading_tensorflow():
-    script = (
-        "import json, sys\nfrom mobilevit_tf.reports import run_facts\nprint(json.dumps(run_facts.collect()))\n"
-        "assert 'tensorflow' not in sys.modules"
-    )
-    command = [sys.executable, "-c", script, "--data=my photos"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    facts = json.loads(done.stdout)
-    assert shlex.split(facts["command"]) == [Path(sys.executable).name, *command[1:]]
-    assert facts["versions"]["numpy"] == np.__version__
-    assert re.search(r"\d+ cores, \d+ GiB memory", facts["hardware"])
-    assert re.fullmatch(r"none|[0-9a-f]{40}(-dirty)?", facts["git_commit"])
-    assert run_facts.versions()["python"] == sys.version.split()[0]

@@ -1,0 +1,36 @@
+"""Which answers a model should rather not give: top scores against right answers. NumPy only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SURE = 0.95  # share of right answers that "sure" promises
+
+
+def fit_unsure(scores: np.ndarray, y_true: np.ndarray) -> float:
+    """The lowest top score from which on at least 95 % of the answers are right; 0 where they all are enough.
+
+    Args:
+      scores: [n, N] in [0, 1].
+      y_true: int [n], the classes.
+    """
+    top, right = scores.max(1), scores.argmax(1) == y_true
+    order = np.argsort(-top, kind="stable")
+    share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero(share >= SURE)
+    if not len(good):
+        return float(top.max())
+    return 0.0 if good[-1] == len(order) - 1 else float(top[order[good[-1]]])
+
+
+def answered(scores: np.ndarray, y_true: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a threshold on the top score leaves: (thresholds, share of answered photos, share of those that are right).
+
+    Arguments as `fit_unsure`. Each result has one entry a different top score, the highest first: the last one answers
+    every photo.
+    """
+    top, right = scores.max(1), scores.argmax(1) == y_true
+    order = np.argsort(-top, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(top[order])), len(top) - 1)  # of equal scores all are answered, or none
+    given = last + 1
+    return top[order][last], given / len(top), np.cumsum(right[order])[last] / given

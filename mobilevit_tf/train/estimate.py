@@ -1,0 +1,91 @@
+"""What a run will train and how long it takes: said before its first epoch, from a few steps that leave no trace."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+import statistics
+import time
+from collections.abc import Sequence
+
+from mobilevit_tf import catalog
+from mobilevit_tf.reports.training import duration
+from mobilevit_tf.train import checkpoint
+from mobilevit_tf.train.guards import readable_data_errors
+from mobilevit_tf.train.run import Run
+
+TIMED_STEPS = 3  # after the first one, which traces the graph
+_VALIDATION = 1 / 3  # of the time that training on a photo takes: no way back through the network
+
+# The proposal for who chose no recipe. configs/flowers_xxs.flags looks at 300,000 photos in all; the paper takes 300
+# epochs; 64 divides these sizes, so that no block resizes inside.
+PHOTOS_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 300_000, 30, 300
+SIZES = (256, 192, 128)
+SECONDS = 3600.0
+
+
+def announce(run: Run, command: Sequence[str] = ()) -> None:
+    """Prints one line about the run, and with `command` one that proposes input size and epochs.
+
+    Args:
+      run: before its first step, or where it goes on.
+      command: that started it without a recipe of its own, up to the proposed flags; empty for no proposal.
+    """
+    step_seconds = time_a_step(run)  # every worker takes part
+    if not run.is_chief:
+        return
+    train, plan = run.config.train, run.plan(run.progress.epoch)
+    left = train.epochs - run.progress.epoch
+    start = f"epochs {run.progress.epoch + 1} to {train.epochs}" if run.progress.epoch else f"{train.epochs} epochs"
+    model = f"{catalog.find(run.config.model.variant).title}, {run.trainer.model.count_params():,} weights"
+    classes, held_out = len(run.source.class_names), run.source.size("val")
+    print(
+        f"{model}, {train.input_size} px, {classes} classes, {run.train_images:,} photos to train on, {held_out:,} to "
+        f"validate, {start} of {len(plan)} steps: about {duration(remaining(run, step_seconds))} on this machine "
+        f"({step_seconds:.2g} s a step, measured)",
+        flush=True,
+    )
+    if not command or run.progress.step:
+        return
+    size, epochs = propose(run.train_images, step_seconds * len(plan) / run.train_images, train.input_size)
+    if (size, epochs) != (train.input_size, left):
+        scaled = step_seconds * (size / train.input_size) ** 2
+        seconds = scaled * len(plan) * epochs
+        line = shlex.join([*command, f"--input_size={size}", f"--epochs={epochs}"])
+        print(f"for this many photos on this machine, about {duration(seconds)}: {line}", flush=True)
+
+
+def time_a_step(run: Run) -> float:
+    """Median seconds of a training step, measured without leaving a trace in the run."""
+    progress, plan = run.progress, run.plan(run.progress.epoch)[run.progress.epoch_step :]
+    seconds, iterator = [], None
+    with checkpoint.unchanged(run.trainer), readable_data_errors(progress.step):
+        for index, step in enumerate(itertools.islice(itertools.cycle(plan), 1 + TIMED_STEPS)):
+            if index % len(plan) == 0:
+                iterator = iter(run.training_data(run.plan(progress.epoch)))
+            start = time.perf_counter()
+            float(run.trainer.train_step(iterator, 0.0, step.images, progress.step))
+            seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[1:])
+
+
+def remaining(run: Run, step_seconds: float) -> float:
+    """Seconds until the last epoch is validated."""
+    train, progress, steps = run.config.train, run.progress, len(run.plan(run.progress.epoch))
+    due = [epoch for epoch in range(progress.epoch + 1, train.epochs + 1)
+           if epoch % train.validate_every == 0 or epoch == train.epochs]  # fmt: skip
+    validation = _VALIDATION * run.source.size("val") * steps / run.train_images  # in training steps
+    return step_seconds * (steps * (train.epochs - progress.epoch) - progress.epoch_step + validation * len(due))
+
+
+def propose(photos: int, photo_seconds: float, measured_size: int) -> tuple[int, int]:
+    """(input size, epochs): as many epochs as few photos need, at the largest size that takes at most an hour.
+
+    Args:
+      photos: in the training split.
+      photo_seconds: that training on one of them took at `measured_size`; time goes with the number of pixels.
+      measured_size: side of the input in pixels.
+    """
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(PHOTOS_SEEN / photos, -1)))
+    hours = (size for size in SIZES if epochs * photos * photo_seconds * (size / measured_size) ** 2 <= SECONDS)
+    return next(hours, SIZES[-1]), int(epochs)
