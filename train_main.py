@@ -62,6 +62,7 @@ flags.DEFINE_string("strategy", _TRAIN.strategy, "mirrored (all GPUs of this mac
                     "(TF_CONFIG) or one_device.")  # fmt: skip
 flags.DEFINE_string("mixed_precision", _TRAIN.mixed_precision, "bfloat16 or float16; empty for float32.")
 flags.DEFINE_integer("validate_every", _TRAIN.validate_every, "Epochs between validations; the last epoch always is.")
+flags.DEFINE_integer("steps_per_call", _TRAIN.steps_per_call, "Steps in one call of the graph, for fast GPUs.")
 flags.DEFINE_integer("checkpoint_steps", _TRAIN.checkpoint_steps, "Steps between checkpoints within an epoch.")
 flags.DEFINE_integer("keep_checkpoints", _TRAIN.keep_checkpoints, "How many of the newest to keep.")
 flags.DEFINE_string("on_nan", _TRAIN.on_nan, "stop, or rollback: halve the learning rate and go on, three times.")

@@ -133,6 +133,7 @@ class TrainConfig:
       strategy: "mirrored", "multi_worker" or "one_device".
       mixed_precision: "", "bfloat16" or "float16".
       validate_every: epochs from one validation to the next; the last epoch is validated whatever this is.
+      steps_per_call: steps in one call of the graph; more than 1 takes Python off the path of fast accelerators.
       checkpoint_steps: steps between checkpoints, beside the one at the end of every epoch.
       keep_checkpoints: how many of the newest are kept, beside the best.
       on_nan: "stop", or "rollback": halve the learning rate and go on from the last checkpoint, at most three times.
@@ -159,12 +160,14 @@ class TrainConfig:
     strategy: str = "mirrored"
     mixed_precision: str = ""
     validate_every: int = 1
+    steps_per_call: int = 1
     checkpoint_steps: int = 500
     keep_checkpoints: int = 2
     on_nan: str = "stop"
 
     def __post_init__(self) -> None:
-        for key in ("epochs", "batch_size", "input_size", "validate_every", "checkpoint_steps", "keep_checkpoints"):
+        counts = ("epochs", "batch_size", "input_size", "validate_every", "steps_per_call", "checkpoint_steps")
+        for key in (*counts, "keep_checkpoints"):
             if getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}, expected at least 1")
         if any(size < 1 for size in self.multiscale):

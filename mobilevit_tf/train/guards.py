@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
@@ -39,14 +39,21 @@ def stop_signals(run: Stoppable) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def readable_data_errors(step: int) -> Iterator[None]:
-    """Turns what TensorFlow makes of a lost file or a bad photo into one sentence."""
+def readable_data_errors(step: int, damaged: Callable[[], str | None] = lambda: None) -> Iterator[None]:
+    """Turns what TensorFlow makes of a lost file or a bad photo into one sentence.
+
+    Args:
+      step: under way.
+      damaged: finds a photo that cannot be decoded; TensorFlow does not say which one it was.
+    """
     try:
         yield
     except tf.errors.OpError as error:
         reason = next((line for line in str(error.message).splitlines() if "UserError: " in line), None)
         if reason is not None:
             raise UserError(f"step {step}: {reason.split('UserError: ', 1)[1]}") from error
+        if isinstance(error, tf.errors.InvalidArgumentError) and (found := damaged()) is not None:
+            raise UserError(f"step {step}: {found}") from error
         if isinstance(error, tf.errors.NotFoundError | tf.errors.DataLossError | tf.errors.PermissionDeniedError):
             raise UserError(
                 f"step {step}: the data cannot be read any more ({_reason(error)}); the last checkpoint is intact: "

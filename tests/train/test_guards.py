@@ -121,11 +121,11 @@ def run_with(trainer, folder, monkeypatch, losses) -> Run:
     """A run whose step n has the loss losses(n, learning rate), without computing anything."""
     rates = []
 
-    def step(iterator, rate, images, number, frozen=False):
-        rates.append((number, rate))
-        return losses(number, rate)
+    def steps(iterator, of_steps, images, first, frozen=False):
+        rates.extend(enumerate(of_steps, first))
+        return [losses(number, rate) for number, rate in enumerate(of_steps, first)]
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "train_steps", steps)
     monkeypatch.setattr(Run, "evaluate", lambda self, split: (0.5, 1.0))
     run = Run(CONFIG, DigitsSource(0.2), session.image_spec(CONFIG, None), trainer, folder)
     run.rates = rates

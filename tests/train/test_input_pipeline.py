@@ -34,7 +34,7 @@ def plan_of(source, sizes=(), hosts=1, batch=4):
 
 def batches(source, mode="basic", host=0, hosts=1, first_step=0, sizes=(), batch=4):
     plan = HostPlan(plan_of(source, sizes, hosts, batch), host, hosts)
-    data = training_dataset(source, plan, (host, hosts), AugmentConfig(mode), 1, 2, first_step)
+    data = training_dataset(source, plan, AugmentConfig(mode), 1, 2, first_step)
     return [(image.numpy(), label.numpy()) for image, label in data]
 
 
@@ -89,7 +89,7 @@ def test_photos_of_every_kind_arrive_as_pixels_decodes_them(tmp_path):
         left, top = (whole.width - 40) // 2, (whole.height - 40) // 2
         expected[record["id"].decode()] = np.asarray(whole.crop((left, top, left + 40, top + 40)).resize((32, 32)))
     plan = HostPlan(plan_of(source, batch=1), 0, 1)
-    data = training_dataset(source, plan, (0, 1), AugmentConfig("none"), 1, 2, 0)
+    data = training_dataset(source, plan, AugmentConfig("none"), 1, 2, 0)
     assert len(expected) == len(kinds) + 1
     for (identity, reference), (image, _) in zip(expected.items(), data, strict=True):
         assert np.abs(image[0].numpy().astype(int) - reference).mean() < 3, identity
