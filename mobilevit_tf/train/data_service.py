@@ -2,8 +2,10 @@
 
 The workers read, decode, crop and vary the photos; each takes the next ones that no other has taken. So of an epoch
 every photo arrives once while no worker is lost. Of a lost one the photos that it had taken and not yet delivered do
-not arrive in that epoch: tf.data's "at most once". Photos arrive in the order in which they are done, so that a run
-does not repeat itself bit for bit; a photo is cropped and varied as it would be without the service.
+not arrive in that epoch: tf.data's "at most once". The trainer waits LOST_SECONDS for them, then the epoch ends.
+Photos arrive in the order in which they are done, so that a run does not repeat itself bit for bit; a photo is cropped
+and varied as it would be without the service. An epoch that is gone on with in its middle passes over as many photos
+as it had taken, which may be others: then some come twice in that epoch and others not at all.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from mobilevit_tf.image import augment, jpeg
 from mobilevit_tf.train import input_pipeline
 from mobilevit_tf.train.input_pipeline import PARALLEL_CALLS, HostPlan
 
+LOST_SECONDS = 30  # without a photo, while a worker has nothing left to do: what is missing was lost
 _CONNECT_SECONDS = 10
 
 
@@ -38,7 +41,7 @@ def require_reachable(service: str) -> None:
 def training_dataset(
     service: str, source: Source, plan: HostPlan, config: AugmentConfig, seed: int, epoch: int, first_step: int
 ) -> tf.data.Dataset:
-    """As `input_pipeline.training_dataset`, from the service at `service`; where photos were lost, it ends earlier.
+    """As `input_pipeline.training_dataset`, from the service at `service`; where photos were lost, it ends early.
 
     Every photo is served at the largest size of the plan, and made smaller here where its step is of another. What
     only Pillow decodes comes as it is and is decoded here. Ends with the last step that is complete.
@@ -66,14 +69,10 @@ def training_dataset(
         return chunk, tf.ensure_shape(image, (None, None, 3)), tf.one_hot(label, classes)
 
     records = source.records("train", shuffle_seed=input_pipeline.order_seed(seed, epoch), shard=plan.shard)
-    photos = records.map(serve, tf.data.AUTOTUNE).apply(
-        tf.data.experimental.service.distribute(
-            tf.data.experimental.service.ShardingPolicy.DYNAMIC, service, compression=None
-        )
-    )
-    photos = photos.skip(plan.first_record(first_step))
-    chunks = tf.data.Dataset.from_tensor_slices(plan.chunks[plan.first_image(first_step) :])
-    loaded = tf.data.Dataset.zip((photos, chunks)).map(load, PARALLEL_CALLS, deterministic=True)
+    photos = _served(records.map(serve, tf.data.AUTOTUNE), service).skip(plan.first_record(first_step))
+    left = plan.chunks[plan.first_image(first_step) :]
+    chunks = tf.data.Dataset.from_tensor_slices(left)
+    loaded = tf.data.Dataset.zip((photos.take(len(left)), chunks)).map(load, PARALLEL_CALLS, deterministic=True)
     whole = input_pipeline.chunked(loaded, plan).filter(
         lambda chunk, image, label: tf.size(chunk, tf.int64) == counts[chunk[0]]
     )
@@ -81,3 +80,29 @@ def training_dataset(
         steps = whole.window(plan.local_replicas, drop_remainder=True)
         whole = steps.flat_map(lambda *parts: tf.data.Dataset.zip(parts))
     return input_pipeline.finished(whole, plan, config, seed, epoch)
+
+
+def _served(photos: tf.data.Dataset, service: str) -> tf.data.Dataset:
+    """The photos as workers deliver them, until none has come for LOST_SECONDS though a worker has no more to do.
+
+    A client of tf.data service waits for a lost worker for ever. So a worker that is done delivers empty elements
+    without end, and the client looks at the clock whenever one arrives.
+    """
+    spec = photos.element_spec
+    nothing = tuple(tf.zeros([0 if side is None else side for side in part.shape], part.dtype) for part in spec)
+    photos = photos.map(lambda *photo: (True, photo))
+    done = tf.data.Dataset.range(2**62).map(lambda number: (False, nothing))
+    served = photos.concatenate(done).apply(
+        tf.data.experimental.service.distribute(
+            tf.data.experimental.service.ShardingPolicy.DYNAMIC, service, compression=None
+        )
+    )
+
+    def clocked(last, element):
+        now = tf.timestamp()
+        last = tf.where(element[0] | (last == 0), now, last)
+        return last, (now - last < LOST_SECONDS, element)
+
+    waited = served.scan(tf.constant(0.0, tf.float64), clocked)
+    waited = waited.take_while(lambda in_time, element: in_time)
+    return waited.filter(lambda in_time, element: element[0]).map(lambda in_time, element: element[1])

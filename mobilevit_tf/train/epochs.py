@@ -11,7 +11,7 @@ import tensorflow as tf
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import BadImage
 from mobilevit_tf.image import jpeg, pixels
-from mobilevit_tf.train import input_pipeline
+from mobilevit_tf.train import data_service, input_pipeline
 from mobilevit_tf.train.checkpoint import Progress
 from mobilevit_tf.train.input_pipeline import HostPlan
 from mobilevit_tf.train.multiscale import Step, plan_epoch
@@ -61,8 +61,12 @@ class Epochs:
 
     def dataset(self, progress: Progress) -> tf.data.Dataset:
         """This host's batches from the step that is next."""
-        arguments = (self._config.augment, self._config.train.seed, progress.epoch, progress.epoch_step)
-        return input_pipeline.training_dataset(self._source, self._host_plan(progress), *arguments)
+        train, plan = self._config.train, self._host_plan(progress)
+        arguments = (self._source, plan, self._config.augment, train.seed, progress.epoch, progress.epoch_step)
+        if train.data_service:
+            data_service.require_reachable(train.data_service)
+            return data_service.training_dataset(train.data_service, *arguments)
+        return input_pipeline.training_dataset(*arguments)
 
     def names(self, progress: Progress) -> str:
         """The photos that this host read for the step that is next, as far as a message has room."""

@@ -13,6 +13,10 @@ import tensorflow as tf
 from mobilevit_tf.errors import UserError
 
 
+class PhotosLost(Exception):
+    """The data of an epoch ended before its last step: a worker of the data service was lost with photos."""
+
+
 class Stoppable(Protocol):
     """Holds the signal that asked it to stop."""
 
@@ -48,6 +52,8 @@ def readable_data_errors(step: int, damaged: Callable[[], str | None] = lambda: 
     """
     try:
         yield
+    except tf.errors.OutOfRangeError as error:
+        raise PhotosLost(f"step {step}: a worker of the data service is gone, the epoch ends here") from error
     except tf.errors.OpError as error:
         reason = next((line for line in str(error.message).splitlines() if "UserError: " in line), None)
         if reason is not None:

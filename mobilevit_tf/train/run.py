@@ -21,7 +21,7 @@ from mobilevit_tf.models.model_file import ModelFile
 from mobilevit_tf.train import checkpoint, input_pipeline, schedule
 from mobilevit_tf.train.checkpoint import NonFiniteError, Progress
 from mobilevit_tf.train.epochs import Epochs
-from mobilevit_tf.train.guards import readable_data_errors, stop_signals
+from mobilevit_tf.train.guards import PhotosLost, readable_data_errors, stop_signals
 from mobilevit_tf.train.multiscale import Step
 from mobilevit_tf.train.run_dir import CHECKPOINTS, RunConfig
 from mobilevit_tf.train.tensorboard_log import TensorBoardLog
@@ -107,18 +107,18 @@ class Run:
             self._forget_moments()
         iterator = iter(self._training_data()) if progress.epoch_step < len(plan) else None
         while progress.epoch_step < len(plan):
-            steps = plan[progress.epoch_step :][: self._steps_to_checkpoint()]
-            self._train_steps(iterator, steps, frozen)
+            to_checkpoint = train.checkpoint_steps - progress.step % train.checkpoint_steps
+            steps = plan[progress.epoch_step :][: min(train.steps_per_call, to_checkpoint)]
+            try:
+                self._train_steps(iterator, steps, frozen)
+            except PhotosLost as lost:
+                _LOGGER.warning("%s: %d photos did not arrive", lost, self.train_images - progress.images)
+                break
             bar.update(sum(step.images for step in steps))
             bar.set_postfix(loss=f"{progress.loss_sum / progress.images:.3f}", refresh=False)
             self._stop_if_asked()
             if progress.step % train.checkpoint_steps == 0 and progress.epoch_step < len(plan):
                 self._save()
-
-    def _steps_to_checkpoint(self) -> int:
-        """Steps of one call of the graph: no checkpoint is due within."""
-        train = self.config.train
-        return min(train.steps_per_call, train.checkpoint_steps - self.progress.step % train.checkpoint_steps)
 
     def _train_steps(self, iterator, steps: list[Step], frozen: bool) -> None:
         progress, train, start = self.progress, self.config.train, time.perf_counter()
