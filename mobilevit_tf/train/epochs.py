@@ -73,8 +73,11 @@ class Epochs:
         names = [name for name, _ in self._records(progress, progress.epoch_step)]
         return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
-    def damaged(self, progress: Progress, steps: int) -> str | None:
-        """The first photo of this host's next `steps` steps that cannot be decoded, with the reason; or None."""
+    def explain(self, error: tf.errors.OpError, progress: Progress, steps: int) -> str | None:
+        """What of this host's next `steps` steps TensorFlow could not read, by name; None where nothing is found."""
+        if isinstance(error, tf.errors.DataLossError):
+            record = self._source.broken_record("train", str(error.message))
+            return record and f"{record} is damaged or cut short: restore that file and run the same command again"
         for step in range(progress.epoch_step, progress.epoch_step + steps):
             for name, data in self._records(progress, step):
                 if (reason := _damage(data)) is not None:

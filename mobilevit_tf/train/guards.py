@@ -13,6 +13,9 @@ import tensorflow as tf
 from mobilevit_tf.errors import UserError
 
 
+_LOST_DATA = (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.PermissionDeniedError)
+
+
 class PhotosLost(Exception):
     """The data of an epoch ended before its last step: a worker of the data service was lost with photos."""
 
@@ -43,12 +46,12 @@ def stop_signals(run: Stoppable) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def readable_data_errors(step: int, damaged: Callable[[], str | None] = lambda: None) -> Iterator[None]:
+def readable_data_errors(step: int, explain: Callable[[tf.errors.OpError], str | None] = lambda _: None) -> Iterator:
     """Turns what TensorFlow makes of a lost file or a bad photo into one sentence.
 
     Args:
       step: under way.
-      damaged: finds a photo that cannot be decoded; TensorFlow does not say which one it was.
+      explain: names the photo or the record where TensorFlow does not.
     """
     try:
         yield
@@ -58,9 +61,9 @@ def readable_data_errors(step: int, damaged: Callable[[], str | None] = lambda: 
         reason = next((line for line in str(error.message).splitlines() if "UserError: " in line), None)
         if reason is not None:
             raise UserError(f"step {step}: {reason.split('UserError: ', 1)[1]}") from error
-        if isinstance(error, tf.errors.InvalidArgumentError) and (found := damaged()) is not None:
-            raise UserError(f"step {step}: {found}") from error
-        if isinstance(error, tf.errors.NotFoundError | tf.errors.DataLossError | tf.errors.PermissionDeniedError):
+        if isinstance(error, tf.errors.InvalidArgumentError | tf.errors.DataLossError) and (found := explain(error)):
+            raise UserError(f"step {step}: {found}; the last checkpoint is intact") from error
+        if isinstance(error, _LOST_DATA) or "Input/output error" in str(error.message):
             raise UserError(
                 f"step {step}: the data cannot be read any more ({_reason(error)}); the last checkpoint is intact: "
                 "run the same command again once it can"

@@ -126,7 +126,7 @@ class Run:
         numbers = range(progress.step, progress.step + len(steps))
         rates = [schedule.learning_rate(train, number, progress.epoch, self.warmup_steps) for number in numbers]
         rates = [rate * progress.rate_scale for rate in rates]
-        with readable_data_errors(progress.step, lambda: self.epochs.damaged(progress, len(steps))):
+        with readable_data_errors(progress.step, lambda error: self.epochs.explain(error, progress, len(steps))):
             losses = np.asarray(self.trainer.train_steps(iterator, rates, images, progress.step, frozen))
         for loss, rate, count in zip(losses.tolist(), rates, images, strict=True):
             if not math.isfinite(loss):

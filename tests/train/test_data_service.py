@@ -1,4 +1,4 @@
-"""Training fed by a tf.data service on this machine: nothing lost or doubled while no worker is, an end where one is."""
+"""Training fed by a tf.data service: nothing lost or doubled while no worker is, and an end where one is."""
 
 from __future__ import annotations
 
