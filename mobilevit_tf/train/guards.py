@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from mobilevit_tf.errors import UserError
 
-
 _LOST_DATA = (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.PermissionDeniedError)
 
 
