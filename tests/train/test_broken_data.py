@@ -13,11 +13,14 @@ from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from support.commands import SMALL, TINY_RUN, run, start
 from support.photo_files import folder_of_classes, photo
 
 from mobilevit_tf.data import record_files
+from mobilevit_tf.errors import UserError
+from mobilevit_tf.train.guards import PhotosLost, readable_data_errors
 
 FAILING_DISK = r"""
 #define _GNU_SOURCE
@@ -132,6 +135,19 @@ def test_a_photo_that_breaks_after_the_scan_is_named(tmp_path):
     last = output.splitlines()[-1]
     assert process.returncode == 1 and "Traceback" not in output
     assert last.startswith("error: step ") and "b/b_" in last and "truncated or damaged" in last
+
+
+def test_the_end_of_the_data_before_the_end_of_the_epoch_is_told_apart():
+    with pytest.raises(PhotosLost, match="step 7: a worker of the data service is gone"), readable_data_errors(7):
+        raise tf.errors.OutOfRangeError(None, None, "End of sequence")
+
+
+def test_a_photo_or_record_that_tensorflow_does_not_name_is_explained():
+    lost = tf.errors.DataLossError(None, None, "truncated record at 12")
+    explain = lambda error: f"{type(error).__name__} of record 3 of a.tfrecord"  # noqa: E731
+    sentence = r"step 7: DataLossError of record 3 of a.tfrecord; the last checkpoint is intact"
+    with pytest.raises(UserError, match=sentence), readable_data_errors(7, explain):
+        raise lost
 
 
 def workers(count: int, folder: Path) -> list[subprocess.Popen]:

@@ -18,7 +18,7 @@ from mobilevit_tf.families import mobilevit
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.train import checkpoint, run_dir, session
 from mobilevit_tf.train.checkpoint import NonFiniteError, Progress
-from mobilevit_tf.train.guards import PhotosLost, readable_data_errors, stop_signals
+from mobilevit_tf.train.guards import readable_data_errors, stop_signals
 from mobilevit_tf.train.run import Run
 from mobilevit_tf.train.run_dir import RunConfig
 from mobilevit_tf.train.tensorboard_log import TensorBoardLog
@@ -226,19 +226,6 @@ def test_ctrl_c_ends_a_command_without_a_traceback(capsys):
 def test_tensorflows_errors_become_one_sentence(error, sentence):
     with pytest.raises(UserError, match=sentence), readable_data_errors(7):
         raise error
-
-
-def test_the_end_of_the_data_before_the_end_of_the_epoch_is_told_apart():
-    with pytest.raises(PhotosLost, match="step 7: a worker of the data service is gone"), readable_data_errors(7):
-        raise tf.errors.OutOfRangeError(None, None, "End of sequence")
-
-
-def test_a_photo_or_record_that_tensorflow_does_not_name_is_explained():
-    lost = tf.errors.DataLossError(None, None, "truncated record at 12")
-    explain = lambda error: f"{type(error).__name__} of record 3 of a.tfrecord"  # noqa: E731
-    with pytest.raises(UserError, match=r"step 7: DataLossError of record 3 of a.tfrecord; the last checkpoint"):
-        with readable_data_errors(7, explain):
-            raise lost
 
 
 def test_several_steps_a_call_stop_where_a_checkpoint_is_due(trainer, tmp_path, monkeypatch):
