@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-deps
 RUN ?= runs/demo
 
-.PHONY: demo test lint install lock audit attack apk test-python test-android test-browser mediapipe-check bench-train bench claims clean
+.PHONY: demo test lint install lock audit attack apk test-python test-android test-browser mediapipe-check bench-train bench-input bench claims clean
 
 demo: install
 	$(PY) train_main.py --flagfile=configs/digits.flags --model_dir=$(RUN)
@@ -41,6 +41,10 @@ mediapipe-check: install .venvs/mediapipe/.ready
 bench-train: install .venvs/bench/.ready
 	$(PY) benchmarks/train_speed.py
 
+# Training's input alone, beside Pillow, plain tf.data and timm's loader; BENCH passes settings: BENCH="--only=ours,pillow".
+bench-input: install .venvs/bench-input/.ready
+	PYTHONPATH=. $(PY) benchmarks/input/input_speed.py $(BENCH)
+
 # What a user would pick instead, side by side; BENCH passes settings: make bench BENCH="--only=accuracy --data_dir=DIR".
 bench: install .venvs/bench/.ready
 	$(PY) benchmarks/side_by_side.py $(BENCH)
@@ -53,6 +57,7 @@ claims: install
 .venvs/browser/.ready: tests/browser/requirements.txt
 .venvs/lock/.ready: .ci/lock_requirements.txt
 .venvs/mediapipe/.ready: benchmarks/mediapipe_requirements.txt
+.venvs/bench-input/.ready: benchmarks/input/requirements.txt
 .venvs/%/.ready:
 	"$(PYTHON)" -m venv .venvs/$*
 	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<

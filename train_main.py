@@ -65,7 +65,10 @@ flags.DEFINE_integer("seed", _TRAIN.seed, "Of weights, order, augmentation and d
 flags.DEFINE_string("strategy", _TRAIN.strategy, "mirrored (all GPUs of this machine, or its CPU), multi_worker "
                     "(TF_CONFIG) or one_device.")  # fmt: skip
 flags.DEFINE_string("mixed_precision", _TRAIN.mixed_precision, "bfloat16 or float16; empty for float32.")
+flags.DEFINE_string("data_service", _TRAIN.data_service, "grpc://HOST:PORT of the tf.data service that decodes the "
+                    "photos; empty for this machine.")  # fmt: skip
 flags.DEFINE_integer("validate_every", _TRAIN.validate_every, "Epochs between validations; the last epoch always is.")
+flags.DEFINE_integer("steps_per_call", _TRAIN.steps_per_call, "Steps in one call of the graph, for fast GPUs.")
 flags.DEFINE_integer("checkpoint_steps", _TRAIN.checkpoint_steps, "Steps between checkpoints within an epoch.")
 flags.DEFINE_integer("keep_checkpoints", _TRAIN.keep_checkpoints, "How many of the newest to keep.")
 flags.DEFINE_string("on_nan", _TRAIN.on_nan, "stop, or rollback: halve the learning rate and go on, three times.")

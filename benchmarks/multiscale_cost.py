@@ -35,7 +35,7 @@ def step_seconds(made: trainer.Trainer, size: int, batch: int, steps: int) -> li
     seconds = []
     for step in range(steps):
         start = time.perf_counter()
-        float(made.train_step(iterator, 1e-3, batch, step))
+        float(made.train_steps(iterator, [1e-3], [batch], step)[0])
         seconds.append(time.perf_counter() - start)
     return seconds
 

@@ -89,7 +89,7 @@ def ours(size: int, batch: int, steps: int, ema_decay: float = 0.0) -> dict:
         )
         dataset = tf.data.Dataset.from_tensors(data).repeat()
         iterator = iter(strategy.distribute_datasets_from_function(lambda context: dataset))
-        return lambda: float(made.train_step(iterator, LEARNING_RATE, batch, 0))
+        return lambda: float(made.train_steps(iterator, [LEARNING_RATE], [batch], 0)[0])
 
     return measured(start, batch, steps)
 
@@ -170,7 +170,7 @@ def pipeline(size: int, batch: int, steps: int) -> dict:
         host_plan = input_pipeline.HostPlan(plan, 0, 1)
 
         def start():
-            data = input_pipeline.training_dataset(source, host_plan, (0, 1), AugmentConfig(), 0, 0, 0)
+            data = input_pipeline.training_dataset(source, host_plan, AugmentConfig(), 0, 0, 0)
             iterator = iter(data)
             return lambda: next(iterator)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from mobilevit_tf import catalog
 from mobilevit_tf.errors import UserError
@@ -138,7 +139,9 @@ class TrainConfig:
       seed: of initial weights, order, augmentation and dropout.
       strategy: "mirrored", "multi_worker" or "one_device".
       mixed_precision: "", "bfloat16" or "float16".
+      data_service: grpc://HOST:PORT of a tf.data service whose workers decode the photos; "" for this machine.
       validate_every: epochs from one validation to the next; the last epoch is validated whatever this is.
+      steps_per_call: steps in one call of the graph; more than 1 takes Python off the path of fast accelerators.
       checkpoint_steps: steps between checkpoints, beside the one at the end of every epoch.
       keep_checkpoints: how many of the newest are kept, beside the best.
       on_nan: "stop", or "rollback": halve the learning rate and go on from the last checkpoint, at most three times.
@@ -164,13 +167,16 @@ class TrainConfig:
     seed: int = 0
     strategy: str = "mirrored"
     mixed_precision: str = ""
+    data_service: str = ""
     validate_every: int = 1
+    steps_per_call: int = 1
     checkpoint_steps: int = 500
     keep_checkpoints: int = 2
     on_nan: str = "stop"
 
     def __post_init__(self) -> None:
-        for key in ("epochs", "batch_size", "input_size", "validate_every", "checkpoint_steps", "keep_checkpoints"):
+        counts = ("epochs", "batch_size", "input_size", "validate_every", "steps_per_call", "checkpoint_steps")
+        for key in (*counts, "keep_checkpoints"):
             if getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}, expected at least 1")
         if any(size < 1 for size in self.multiscale):
@@ -188,6 +194,10 @@ class TrainConfig:
             raise UserError(f"learning rate {high}, expected at least the minimum {low}, above 0")
         if self.freeze_epochs and not self.init_from:
             raise UserError("freeze_epochs needs init_from: a random backbone is of no use frozen")
+        if self.data_service and not re.fullmatch(r"grpc://[^/\s]+:[0-9]{1,5}", self.data_service):
+            raise UserError(f"data_service is {self.data_service!r}, expected an address such as grpc://host:5050")
+        if self.data_service and self.strategy == "multi_worker":
+            raise UserError("data_service feeds one machine with any number of GPUs: not with strategy multi_worker")
         for key, choices in _CHOICES.items():
             if getattr(self, key) not in choices:
                 raise UserError(f"{key} is {getattr(self, key)!r}, expected one of {', '.join(map(repr, choices))}")

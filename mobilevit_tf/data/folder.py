@@ -67,7 +67,7 @@ class FolderSource(Source):
 
         order = record_order(self.size(split), shuffle_seed, shard, start)
         paths = [os.fsencode(self._photos[split][index].path) for index in order]
-        root = os.fsencode(os.path.join(self.report.root, ""))  # noqa: PTH118 - the trailing separator is wanted
+        root = os.fsencode(os.path.join(os.path.abspath(self.report.root), ""))  # noqa: PTH100, PTH118 - with its separator
         labels = self.labels(split)[order]
 
         def read(name: tf.Tensor, path: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -84,6 +84,10 @@ class Source(abc.ABC):
         for example in self.examples(split):
             yield example.id, example.label, hashlib.sha256(example.data).hexdigest()
 
+    def broken_record(self, split: str, message: str) -> str | None:
+        """Which record of a split TensorFlow could not read, from its message; None where the source has no records."""
+        return None
+
     def require_split(self, split: str) -> None:
         """Raises UserError where there is no such split."""
         if split not in self.splits:

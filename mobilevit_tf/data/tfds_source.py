@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from mobilevit_tf.config import DataConfig
-from mobilevit_tf.data import tfds_names
+from mobilevit_tf.data import record_files, tfds_names
 from mobilevit_tf.data.source import Example, Source
 from mobilevit_tf.errors import UserError
 
@@ -164,3 +164,7 @@ class TfdsSource(Source):
     def labels(self, split: str) -> np.ndarray:
         records = self._read(split, {self._label_key}, None, (0, 1)).as_numpy_iterator()
         return np.array([record[self._label_key] for record in records], np.int64)
+
+    def broken_record(self, split: str, message: str) -> str | None:
+        files = [name for name, _, _ in _ranges(self._builder.info.splits[self._expressions[split]])]
+        return record_files.broken_record(files, message)

@@ -44,6 +44,8 @@ class Progress:
       history: one dictionary a finished epoch.
       rate_scale, rollbacks: the learning rate's factor after NaN losses, and how many there were.
       train_images: in the training split; a folder may have changed when the run goes on.
+      layout: (photos per replica, replicas, hosts) of the plan under way; empty in files of before it was kept.
+      offset: photos of the epoch that were read under another layout, before the present plan began.
     """
 
     step: int = 0
@@ -56,6 +58,8 @@ class Progress:
     rate_scale: float = 1.0
     rollbacks: int = 0
     train_images: int = 0
+    layout: list[int] = dataclasses.field(default_factory=list)
+    offset: int = 0
 
 
 def _variables(trainer: Trainer) -> dict[str, tf.Variable]:

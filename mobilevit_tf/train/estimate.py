@@ -8,6 +8,8 @@ import statistics
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from mobilevit_tf import catalog
 from mobilevit_tf.reports.training import duration
 from mobilevit_tf.train import checkpoint
@@ -34,7 +36,7 @@ def announce(run: Run, command: Sequence[str] = ()) -> None:
     step_seconds = time_a_step(run)  # every worker takes part
     if not run.is_chief:
         return
-    train, plan = run.config.train, run.plan(run.progress.epoch)
+    train, plan = run.config.train, run.epochs.plan(run.progress.epoch, run.progress.offset)
     left = train.epochs - run.progress.epoch
     start = f"epochs {run.progress.epoch + 1} to {train.epochs}" if run.progress.epoch else f"{train.epochs} epochs"
     model = f"{catalog.find(run.config.model.variant).title}, {run.trainer.model.count_params():,} weights"
@@ -57,21 +59,23 @@ def announce(run: Run, command: Sequence[str] = ()) -> None:
 
 def time_a_step(run: Run) -> float:
     """Median seconds of a training step, measured without leaving a trace in the run."""
-    progress, plan = run.progress, run.plan(run.progress.epoch)[run.progress.epoch_step :]
+    progress = run.progress
+    plan = run.epochs.plan(progress.epoch, progress.offset)[progress.epoch_step :]
     seconds, iterator = [], None
     with checkpoint.unchanged(run.trainer), readable_data_errors(progress.step):
         for index, step in enumerate(itertools.islice(itertools.cycle(plan), 1 + TIMED_STEPS)):
             if index % len(plan) == 0:
-                iterator = iter(run.training_data(run.plan(progress.epoch)))
+                iterator = iter(run.training_data())
             start = time.perf_counter()
-            float(run.trainer.train_step(iterator, 0.0, step.images, progress.step))
+            np.asarray(run.trainer.train_steps(iterator, [0.0], [step.images], progress.step, False))
             seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[1:])
 
 
 def remaining(run: Run, step_seconds: float) -> float:
     """Seconds until the last epoch is validated."""
-    train, progress, steps = run.config.train, run.progress, len(run.plan(run.progress.epoch))
+    train, progress = run.config.train, run.progress
+    steps = len(run.epochs.plan(progress.epoch, progress.offset))
     due = [epoch for epoch in range(progress.epoch + 1, train.epochs + 1)
            if epoch % train.validate_every == 0 or epoch == train.epochs]  # fmt: skip
     validation = _VALIDATION * run.source.size("val") * steps / run.train_images  # in training steps

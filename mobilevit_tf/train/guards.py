@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 
 from mobilevit_tf.errors import UserError
+
+_LOST_DATA = (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.PermissionDeniedError)
+
+
+class PhotosLost(Exception):
+    """The data of an epoch ended before its last step: a worker of the data service was lost with photos."""
 
 
 class Stoppable(Protocol):
@@ -39,15 +45,24 @@ def stop_signals(run: Stoppable) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def readable_data_errors(step: int) -> Iterator[None]:
-    """Turns what TensorFlow makes of a lost file or a bad photo into one sentence."""
+def readable_data_errors(step: int, explain: Callable[[tf.errors.OpError], str | None] = lambda _: None) -> Iterator:
+    """Turns what TensorFlow makes of a lost file or a bad photo into one sentence.
+
+    Args:
+      step: under way.
+      explain: names the photo or the record where TensorFlow does not.
+    """
     try:
         yield
+    except tf.errors.OutOfRangeError as error:
+        raise PhotosLost(f"step {step}: a worker of the data service is gone, the epoch ends here") from error
     except tf.errors.OpError as error:
         reason = next((line for line in str(error.message).splitlines() if "UserError: " in line), None)
         if reason is not None:
             raise UserError(f"step {step}: {reason.split('UserError: ', 1)[1]}") from error
-        if isinstance(error, tf.errors.NotFoundError | tf.errors.DataLossError | tf.errors.PermissionDeniedError):
+        if isinstance(error, tf.errors.InvalidArgumentError | tf.errors.DataLossError) and (found := explain(error)):
+            raise UserError(f"step {step}: {found}; the last checkpoint is intact") from error
+        if isinstance(error, _LOST_DATA) or "Input/output error" in str(error.message):
             raise UserError(
                 f"step {step}: the data cannot be read any more ({_reason(error)}); the last checkpoint is intact: "
                 "run the same command again once it can"

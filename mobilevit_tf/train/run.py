@@ -20,8 +20,9 @@ from mobilevit_tf.models.model_file import ModelFile
 from mobilevit_tf.progress import ProgressBar
 from mobilevit_tf.train import checkpoint, input_pipeline, schedule
 from mobilevit_tf.train.checkpoint import NonFiniteError, Progress
-from mobilevit_tf.train.guards import readable_data_errors, stop_signals
-from mobilevit_tf.train.multiscale import Step, plan_epoch
+from mobilevit_tf.train.epochs import Epochs
+from mobilevit_tf.train.guards import PhotosLost, readable_data_errors, stop_signals
+from mobilevit_tf.train.multiscale import Step
 from mobilevit_tf.train.run_dir import CHECKPOINTS, RunConfig, require_kept
 from mobilevit_tf.train.tensorboard_log import TensorBoardLog
 from mobilevit_tf.train.trainer import Trainer, place_in_cluster
@@ -46,13 +47,15 @@ class Run:
         self.host, self.hosts = place_in_cluster(trainer.strategy)
         self.is_chief = self.host == 0
         self.replicas = trainer.strategy.num_replicas_in_sync
-        self.train_images = source.size("train")
+        self.epochs = Epochs(config, source, self.host, self.hosts, self.replicas)
+        self.train_images = self.epochs.images
         if self.train_images < self.replicas:
             raise UserError(f"{self.train_images} training photos for {self.replicas} replicas: expected one for each")
         self.stop_signal: int | None = None
         self.progress = checkpoint.restore(self.folder, trainer) or Progress(train_images=self.train_images)
         self._require_same_start()
-        self.warmup_steps = schedule.warmup_steps(config.train, len(self.plan(0)))
+        self.epochs.take_up(self.progress)
+        self.warmup_steps = schedule.warmup_steps(config.train, len(self.epochs.plan(0)))
         # Throughput of this process without its first step, which traces the graph.
         self.traced, self.timed_images, self.timed_seconds = False, 0, 0.0
 
@@ -75,18 +78,6 @@ class Run:
     def folder(self) -> Path:
         return self.run_dir / CHECKPOINTS
 
-    @property
-    def shard(self) -> tuple[int, int]:
-        return self.host, self.hosts
-
-    def plan(self, epoch: int) -> list[Step]:
-        """The steps of one epoch."""
-        train = self.config.train
-        return plan_epoch(
-            self.train_images, batch_size=train.batch_size, replicas=self.replicas, base_size=train.input_size,
-            sizes=train.multiscale, seed=train.seed, epoch=epoch,
-        )  # fmt: skip
-
     def fit(self) -> None:
         """Trains what is left of the run, saving after every epoch and validating where it is due."""
         epochs, progress = self.config.train.epochs, self.progress
@@ -107,33 +98,45 @@ class Run:
                 self._stop_if_asked()
 
     def _train_epoch(self, bar: ProgressBar) -> None:
-        progress, train, plan = self.progress, self.config.train, self.plan(self.progress.epoch)
+        progress, train = self.progress, self.config.train
+        plan = self.epochs.plan(progress.epoch, progress.offset)
         bar.set_description(f"epoch {progress.epoch + 1}/{train.epochs}")
-        iterator = iter(self.training_data(plan))
         frozen = progress.epoch < train.freeze_epochs
         if progress.epoch and progress.epoch == train.freeze_epochs and not progress.epoch_step:
             self._forget_moments()
+        iterator = iter(self.training_data()) if progress.epoch_step < len(plan) else None
         while progress.epoch_step < len(plan):
-            start, images = time.perf_counter(), plan[progress.epoch_step].images
-            rate = schedule.learning_rate(train, progress.step, progress.epoch, self.warmup_steps) * progress.rate_scale
-            with readable_data_errors(progress.step):
-                loss = float(self.trainer.train_step(iterator, rate, images, progress.step, frozen))
-            if not math.isfinite(loss):
-                raise NonFiniteError(self._describe_batch(loss, rate))
-            progress.step += 1
-            progress.epoch_step += 1
-            progress.loss_sum += loss * images
-            progress.images += images
-            seconds = time.perf_counter() - start
-            progress.seconds += seconds
-            if self.traced:
-                self.timed_images, self.timed_seconds = self.timed_images + images, self.timed_seconds + seconds
-            self.traced = True
-            bar.update(images)
+            to_checkpoint = train.checkpoint_steps - progress.step % train.checkpoint_steps
+            steps = plan[progress.epoch_step :][: min(train.steps_per_call, to_checkpoint)]
+            try:
+                self._train_steps(iterator, steps, frozen)
+            except PhotosLost as lost:
+                _LOGGER.warning("%s: %d photos did not arrive", lost, self.train_images - progress.images)
+                break
+            bar.update(sum(step.images for step in steps))
             bar.set_postfix(loss=f"{progress.loss_sum / progress.images:.3f}", refresh=False)
             self._stop_if_asked()
             if progress.step % train.checkpoint_steps == 0 and progress.epoch_step < len(plan):
                 self._save()
+
+    def _train_steps(self, iterator, steps: list[Step], frozen: bool) -> None:
+        progress, train, start = self.progress, self.config.train, time.perf_counter()
+        images = [step.images for step in steps]
+        numbers = range(progress.step, progress.step + len(steps))
+        rates = [schedule.learning_rate(train, number, progress.epoch, self.warmup_steps) for number in numbers]
+        rates = [rate * progress.rate_scale for rate in rates]
+        with readable_data_errors(progress.step, lambda error: self.epochs.explain(error, progress, len(steps))):
+            losses = np.asarray(self.trainer.train_steps(iterator, rates, images, progress.step, frozen))
+        for loss, rate, count in zip(losses.tolist(), rates, images, strict=True):
+            if not math.isfinite(loss):
+                raise NonFiniteError(self._describe_batch(loss, rate))
+            progress.step, progress.epoch_step = progress.step + 1, progress.epoch_step + 1
+            progress.loss_sum, progress.images = progress.loss_sum + loss * count, progress.images + count
+        seconds = time.perf_counter() - start
+        progress.seconds += seconds
+        if self.traced:
+            self.timed_images, self.timed_seconds = self.timed_images + sum(images), self.timed_seconds + seconds
+        self.traced = True
 
     def _forget_moments(self) -> None:
         """Starts AdamW anew where the backbone begins to learn.
@@ -145,14 +148,10 @@ class Run:
             variable.assign(tf.zeros_like(variable))
         self.traced = False  # the next step is another graph
 
-    def training_data(self, plan: list[Step]) -> tf.distribute.DistributedDataset:
+    def training_data(self) -> tf.distribute.DistributedDataset:
         """The epoch under way, from its next step on."""
-        host_plan = input_pipeline.HostPlan(plan, self.host, self.hosts)
-        progress, seed = self.progress, self.config.train.seed
         return self.trainer.strategy.distribute_datasets_from_function(
-            lambda context: input_pipeline.training_dataset(
-                self.source, host_plan, self.shard, self.config.augment, seed, progress.epoch, progress.epoch_step
-            )
+            lambda context: self.epochs.dataset(self.progress)
         )
 
     def _end_epoch(self, bar: ProgressBar, log: TensorBoardLog | None) -> None:
@@ -169,6 +168,7 @@ class Run:
             row |= self._validate()
         progress.history.append(row)
         progress.epoch, progress.epoch_step, progress.loss_sum, progress.images = progress.epoch + 1, 0, 0.0, 0
+        progress.offset = 0
         if self.is_chief:
             shown = f"epoch {row['epoch']}/{train.epochs}  loss {row['train_loss']:.3f}  "
             shown += f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2%}  " if "val_top1" in row else ""
@@ -190,7 +190,9 @@ class Run:
         rounds = math.ceil(math.ceil(size / self.hosts) / (batch * (self.replicas // self.hosts)))
         batches = rounds * self.replicas // self.hosts
         data = self.trainer.strategy.distribute_datasets_from_function(
-            lambda context: input_pipeline.evaluation_dataset(self.source, split, self.spec, batch, self.shard, batches)
+            lambda context: input_pipeline.evaluation_dataset(
+                self.source, split, self.spec, batch, (self.host, self.hosts), batches
+            )
         )
         iterator = iter(data)
         with readable_data_errors(self.progress.step):
@@ -224,11 +226,8 @@ class Run:
                         f"and --model_dir={self.run_dir}")  # fmt: skip
 
     def _describe_batch(self, loss: float, rate: float) -> str:
-        progress, seed = self.progress, self.config.train.seed
-        plan = input_pipeline.HostPlan(self.plan(progress.epoch), self.host, self.hosts)
-        names = input_pipeline.ids_of_step(self.source, plan, self.shard, seed, progress.epoch, progress.epoch_step)
-        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        return f"the loss became {loss} at step {progress.step} (learning rate {rate:.2e}) on {shown}; {self._advice()}"
+        where = f"step {self.progress.step} (learning rate {rate:.2e}) on {self.epochs.names(self.progress)}"
+        return f"the loss became {loss} at {where}; {self._advice()}"
 
     def _advice(self) -> str:
         saved = any(self.folder.glob("step-*"))

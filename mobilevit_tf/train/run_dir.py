@@ -29,8 +29,12 @@ from mobilevit_tf.models import model_file
 
 CONFIG, METRICS, CHECKPOINTS, LOCK = "config.json", "metrics.json", "checkpoints", ".lock"
 
-# What a run may be started again with: where its data lies and what it keeps, not what it computes.
-_CHANGEABLE = {"data.data_dir", "train.on_nan", "train.checkpoint_steps", "train.keep_checkpoints"}
+# What a run may be started again with: where its data lies, how its steps are called and what it keeps; and photos per
+# replica, which other replicas may need for the same step.
+_CHANGEABLE = {
+    "data.data_dir", "train.batch_size", "train.data_service", "train.on_nan", "train.steps_per_call",
+    "train.checkpoint_steps", "train.keep_checkpoints",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -150,26 +150,45 @@ class Trainer:
             for flat, variables in self._averages():
                 flat.take(variables)
 
-    def train_step(self, iterator, learning_rate: float, images: int, step: int, frozen: bool = False):
-        """One optimizer step on one batch per replica; returns the mean loss of its images (a scalar tensor).
+    def train_steps(self, iterator, rates: Sequence[float], images: Sequence[int], step: int, frozen: bool = False):
+        """Optimizer steps in one call of a graph, on one batch per replica each.
 
         Args:
           iterator: of the distributed `training_dataset`; passed whole, so that every size shares one trace.
-          learning_rate: of this step.
-          images: over all replicas of all hosts.
-          step: over the whole run; seeds the dropout and moves the EMA.
+          rates, images: of each step, its learning rate and its images over all replicas of all hosts.
+          step: the number over the whole run of the first; seeds the dropout and moves the EMA.
           frozen: only the classifier learns and BatchNorm stays in inference mode.
+
+        Returns:
+          float32 [len(rates)]: each step's mean loss of its images.
         """
         if frozen not in self._steps:
-            self._steps[frozen] = tf.function(functools.partial(self._distributed_step, frozen=frozen), autograph=False)
-        self.optimizer.learning_rate.assign(learning_rate)
+            function = self._several_steps if self.config.steps_per_call > 1 else self._one_step
+            self._steps[frozen] = tf.function(functools.partial(function, frozen=frozen), autograph=False)
         self._ema_model_current = False
-        arguments = (tf.constant(images, tf.float32), tf.constant(step, tf.int32), tf.constant(self._decay(step)))
-        return self._steps[frozen](iterator, *arguments)
+        steps = [*range(step, step + len(rates))]
+        decays = tf.constant([self._decay(number) for number in steps])
+        of_steps = tf.constant(rates), tf.constant(images, tf.float32), tf.constant(steps, tf.int32), decays
+        return tf.reshape(self._steps[frozen](iterator, of_steps), [-1])  # of one step a scalar
 
     def _decay(self, step: int) -> float:
         decay = self.config.ema_decay
         return min(decay, (1 + step) / (10 + step)) if self.config.ema_warmup else decay
+
+    def _one_step(self, iterator, of_steps, frozen, index=0):
+        rate, images, step, decay = (values[index] for values in of_steps)
+        self.optimizer.learning_rate.assign(rate)
+        return self._distributed_step(iterator, images, step, decay, frozen)
+
+    def _several_steps(self, iterator, of_steps, frozen):
+        """A loop in the graph: the same trace for any number of steps."""
+        count = tf.shape(of_steps[0])[0]
+
+        def body(index, losses):
+            return index + 1, losses.write(index, self._one_step(iterator, of_steps, frozen, index))
+
+        start = tf.constant(0), tf.TensorArray(tf.float32, count, element_shape=[])
+        return tf.while_loop(lambda index, _: index < count, body, start, parallel_iterations=1)[1].stack()
 
     def _distributed_step(self, iterator, images, step, decay, frozen):
         losses = self.strategy.run(self._replica_step, (*next(iterator), images, step, decay, frozen))

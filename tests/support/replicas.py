@@ -1,6 +1,8 @@
-"""Loss and gradients of one batch under one replica and under two: run as a script, prints the largest differences."""
+"""Loss and gradients of one batch under one replica and under N: `python replicas.py N` prints the largest differences."""
 
 from __future__ import annotations
+
+import sys
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -11,11 +13,11 @@ from mobilevit_tf.families import mobilevit
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.train.trainer import Trainer
 
-IMAGES, SIZE, CLASSES = 7, 32, 5
+IMAGES, SIZE, CLASSES = 11, 32, 5
 
 
 def loss_and_gradients(devices: list[str], counts: list[int]) -> tuple[float, list[np.ndarray]]:
-    """Of the same seven images, split over the replicas as `counts` says, BatchNorm frozen."""
+    """Of the same eleven images, split over the replicas as `counts` says, BatchNorm frozen."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
     labels = np.eye(CLASSES, dtype=np.float32)[rng.integers(0, CLASSES, IMAGES)]
@@ -51,15 +53,16 @@ def loss_and_gradients(devices: list[str], counts: list[int]) -> tuple[float, li
     return float(loss), [strategy.experimental_local_results(value)[0].numpy() for value in gradients]
 
 
-def main() -> None:
+def main(replicas: int) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    counts = [IMAGES // replicas + (replica < IMAGES % replicas) for replica in range(replicas)]
     one_loss, one = loss_and_gradients(["CPU:0"], [IMAGES])
-    two_loss, two = loss_and_gradients(["CPU:0", "CPU:1"], [4, 3])
-    gradient = max(float(np.abs(left - right).max()) for left, right in zip(one, two, strict=True))
+    many_loss, many = loss_and_gradients([f"CPU:{replica}" for replica in range(replicas)], counts)
+    gradient = max(float(np.abs(left - right).max()) for left, right in zip(one, many, strict=True))
     largest = max(float(np.abs(value).max()) for value in one)
-    print("differences", abs(one_loss - two_loss), gradient, "largest gradient", largest)
+    print("differences", abs(one_loss - many_loss), gradient, "largest gradient", largest)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

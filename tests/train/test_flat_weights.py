@@ -41,7 +41,7 @@ def train(made: GivenGradients, steps: range, frozen: bool = False) -> None:
         lambda context: tf.data.Dataset.from_tensors(batch).repeat()
     ))  # fmt: skip
     for step in steps:
-        made.train_step(iterator, 1e-2, 2, step, frozen)
+        made.train_steps(iterator, [1e-2], [2], step, frozen)
 
 
 @pytest.mark.parametrize("decay_norm_and_bias", [True, False])

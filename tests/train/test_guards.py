@@ -121,11 +121,11 @@ def run_with(trainer, folder, monkeypatch, losses) -> Run:
     """A run whose step n has the loss losses(n, learning rate), without computing anything."""
     rates = []
 
-    def step(iterator, rate, images, number, frozen=False):
-        rates.append((number, rate))
-        return losses(number, rate)
+    def steps(iterator, of_steps, images, first, frozen=False):
+        rates.extend(enumerate(of_steps, first))
+        return [losses(number, rate) for number, rate in enumerate(of_steps, first)]
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "train_steps", steps)
     monkeypatch.setattr(Run, "evaluate", lambda self, split: (0.5, 1.0))
     (folder / run_dir.LOCK).write_text(f"{os.getpid()} on this computer")
     run = Run(CONFIG, DigitsSource(0.2), session.image_spec(CONFIG, None), trainer, folder)
@@ -227,3 +227,17 @@ def test_ctrl_c_ends_a_command_without_a_traceback(capsys):
 def test_tensorflows_errors_become_one_sentence(error, sentence):
     with pytest.raises(UserError, match=sentence), readable_data_errors(7):
         raise error
+
+
+def test_several_steps_a_call_stop_where_a_checkpoint_is_due(trainer, tmp_path, monkeypatch):
+    calls = []
+
+    def steps(iterator, rates, images, first, frozen=False):
+        calls.append((first, len(rates)))
+        return [1.0] * len(rates)
+
+    monkeypatch.setattr(trainer, "train_steps", steps)
+    monkeypatch.setattr(Run, "evaluate", lambda self, split: (0.5, 1.0))
+    config = changed(steps_per_call=4, epochs=1)
+    Run(config, DigitsSource(0.2), session.image_spec(config, None), trainer, tmp_path).fit()
+    assert calls == [(0, 4), (4, 1), (5, 4), (9, 1), (10, 2)]  # a checkpoint is due after every fifth of twelve steps
