@@ -18,13 +18,13 @@ from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import model_file, weights
 from mobilevit_tf.models.model_file import ModelFile
 from mobilevit_tf.progress import ProgressBar
+from mobilevit_tf.reports.tensorboard_log import TensorBoardLog
 from mobilevit_tf.train import checkpoint, input_pipeline, schedule
 from mobilevit_tf.train.checkpoint import NonFiniteError, Progress
 from mobilevit_tf.train.epochs import Epochs
 from mobilevit_tf.train.guards import PhotosLost, readable_data_errors, stop_signals
 from mobilevit_tf.train.multiscale import Step
 from mobilevit_tf.train.run_dir import CHECKPOINTS, RunConfig, require_kept
-from mobilevit_tf.train.tensorboard_log import TensorBoardLog
 from mobilevit_tf.train.trainer import Trainer, place_in_cluster
 
 _LOGGER = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Loss and gradients of one batch under one replica and under N: `python replicas.py N` prints the largest differences."""
+"""Loss and gradients of a batch under one replica and under N: `python replicas.py N` prints the differences."""
 
 from __future__ import annotations
 

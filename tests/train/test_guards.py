@@ -16,12 +16,12 @@ from mobilevit_tf.data.digits import DigitsSource
 from mobilevit_tf.errors import INTERRUPTED, UserError, run_cli
 from mobilevit_tf.families import mobilevit
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.reports.tensorboard_log import TensorBoardLog
 from mobilevit_tf.train import checkpoint, run_dir, session
 from mobilevit_tf.train.checkpoint import NonFiniteError, Progress
 from mobilevit_tf.train.guards import readable_data_errors, stop_signals
 from mobilevit_tf.train.run import Run
 from mobilevit_tf.train.run_dir import RunConfig
-from mobilevit_tf.train.tensorboard_log import TensorBoardLog
 from mobilevit_tf.train.trainer import Trainer, make_strategy
 
 CONFIG = RunConfig(
