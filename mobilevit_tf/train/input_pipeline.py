@@ -15,7 +15,7 @@ import tensorflow as tf
 from mobilevit_tf.config import AugmentConfig
 from mobilevit_tf.data.datasets import Source
 from mobilevit_tf.errors import BadImage, UserError
-from mobilevit_tf.image import augment, pixels
+from mobilevit_tf.image import augment, erasing, pixels
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.train.multiscale import Step
 
@@ -80,6 +80,8 @@ def training_dataset(
         arguments = (record["id"], record["image"], sizes[chunk], position)
         image = tf.numpy_function(crop, arguments, tf.uint8, stateful=False)
         image = tf.ensure_shape(image, (None, None, 3))
+        if config.random_erasing:
+            image = erasing.erase(image, erasing.seed_of(seed, epoch, record["id"]), config.random_erasing)
         return chunk, image, tf.one_hot(record["label"], classes)
 
     def mix(chunk, image, label):
