@@ -67,7 +67,7 @@ MODELS: dict[str, Model] = {
     "densenet121": Model(_KERAS, "DenseNet-121", _DENSENET, (0.0, 0.0), 75.0, 7_978_856, 2834.2),
     "efficientnet_b0": Model(_KERAS, "EfficientNet-B0", _EFFICIENTNET, (0.0, 0.2), 77.1, 5_288_548, 385.8),
     "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
-    "mobilenet_v4_s": Model("mobilenet_v4", "MobileNetV4-Conv-S", _MOBILENET_V4, (0.0, 0.2), 73.8, 3_774_024, 186.0),
+    "mobilenet_v4_s": Model("mobilenet_v4", "MobileNetV4-Conv-S", _MOBILENET_V4, (0.0, 0.3), 73.8, 3_774_024, 186.0),
     "v2_050": Model(_V2, "MobileViTv2-0.5", _MOBILEVIT_V2, (0.0, 0.0), 70.2, 1_370_593, 444.3, 256, _APPLE),
     "v2_075": Model(_V2, "MobileViTv2-0.75", _MOBILEVIT_V2, (0.0, 0.0), 75.6, 2_866_009, 982.0, 256, _APPLE),
     "v2_100": Model(_V2, "MobileViTv2-1.0", _MOBILEVIT_V2, (0.0, 0.0), 78.1, 4_901_841, 1730.2, 256, _APPLE),

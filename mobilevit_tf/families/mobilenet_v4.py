@@ -1,4 +1,4 @@
-"""MobileNetV4-Conv-S (arXiv 2404.10518, section 4 and appendix): inverted residuals, a depthwise in front if chosen, ReLU."""
+"""MobileNetV4-Conv-S (arXiv 2404.10518): inverted residuals with an optional depthwise convolution in front, ReLU."""
 
 from __future__ import annotations
 
