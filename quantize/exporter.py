@@ -1,149 +1,217 @@
-"""One trained run -> the bytes of a .tflite in any export mode."""
+"""The steps of an export in their order: prepare -> lower -> calibrate -> fit the scores -> quantise -> convert."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
-import mobilevit_tf.tf_setup  # isort: skip  before TensorFlow
 import numpy as np
 import tf_keras
 
 import mobilevit_tf
+import mobilevit_tf.tf_setup
+from mobilevit_tf import catalog
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.tflite_model import ModelInfo
-from mobilevit_tf.families import keras_applications, mobilevit
-from mobilevit_tf.families.mobilevit_sizes import BASELINES, get_variant
-from mobilevit_tf.models import weights
+from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.models import build as models
 from mobilevit_tf.models.model_file import ModelFile
-from quantize.layers import folded
-from quantize.settings import MODES, CalibrationConfig, FineTuneConfig
+from quantize import graph
+from quantize.checks.report import LayerError, Saturation
+from quantize.checks.scores import Fit
+from quantize.graph import Graph, Node
+from quantize.recipe import Ranges, Recipe, Rounding, recipe_of
+from quantize.settings import CalibrationConfig, FineTuneConfig
 from quantize.steps import calibration, convert, finetune, metadata, photos, qat
-from quantize.steps.fold import fold, fold_normalization
 
 NO_FLIP = ("digits",)  # data whose mirror image is something else
-FARTHEST = 60.0  # of a calibrated row maximum from 0; exp leaves float32 at 88, and unseen photos may go farther
 _DEPARTURE_PHOTOS = 16
+_CLASSIFIER = "classifier"
 
 
-def modes(variant: str) -> tuple[str, ...]:
-    """The export modes of a model; those that need this project's own quantisation exist for MobileViT alone."""
-    return ("int8_ptq", "float16", "dynamic", "float32") if variant in BASELINES else MODES
-
-
-def shift(low: float, high: float) -> float | None:
-    """What to subtract from the scores of a layer whose row maxima are in [low, high]; None: the row maximum itself."""
-    if low >= -FARTHEST and high <= FARTHEST:
-        return 0.0
-    return (low + high) / 2 if high - low <= 2 * FARTHEST else None
-
-
-class Exporter:
-    """Makes .tflite files of one trained model; calibration and the float graph are shared by all modes.
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What is exported, and with which photos.
 
     Attributes:
       model: the trained model.
       source: its photos.
+      recipe: of its family.
+      tune: settings of the fine-tuning.
       usable, held_out: indices of its training photos: those for calibration and fine-tuning, and those for neither.
-      float_model: the folded graph with its weights, any batch size.
-      quantized_model: the fake-quantised one of the last int8 export, any batch size.
+      calibration_images: uint8 [n, height, width, 3].
     """
 
-    def __init__(self, model: ModelFile, source: Source, calibrate: CalibrationConfig, tune: FineTuneConfig) -> None:
-        metadata.check_labels(model.labels, model.config.num_classes)
-        self.model, self.source, self.calibrate = model, source, calibrate
-        self.tune = dataclasses.replace(tune, flip=tune.flip and source.name not in NO_FLIP)
-        self.temperature, self.unsure_below = 1.0, 0.0
-        self.quantized_model: tf_keras.Model | None = None
-        self.usable, self.held_out = photos.hold_out(source.size("train"), tune.images)
-        chosen = self.usable[photos.choose(source.labels("train")[self.usable], calibrate)]
-        self.calibration_images = photos.load(source, "train", chosen, model.spec.plain())
-        self.spec, self._ranges = model.spec.plain(), {}
-        self.is_baseline = model.config.variant in BASELINES
-        if self.is_baseline:
-            self._weights, self._fill = dict(model.weights), None
-            self.float_model = self._build(None)
-            return
-        self._weights = fold(model.weights, get_variant(model.config.variant).num_heads)
-        self._fill = fold_normalization(self._weights, model.spec)
-        self.float_model = self._build(None)
-        self._ranges = calibration.ranges(self.float_model, self.calibration_images, self.spec)
-        self._set_exponentials(self.float_model)
+    model: ModelFile
+    source: Source
+    recipe: Recipe
+    tune: FineTuneConfig
+    usable: np.ndarray
+    held_out: np.ndarray
+    calibration_images: np.ndarray
 
-    def held_out_answers(self) -> tuple[np.ndarray, np.ndarray]:
-        """(scores [n, N], classes [n]): the float model's answers for the held-out training photos."""
-        index = np.array([self.model.labels.index(name) for name in self.source.class_names])
-        y_true = index[self.source.labels("train")[self.held_out]]
-        if not len(y_true):
-            return np.empty((0, len(self.model.labels))), y_true
-        images = photos.load(self.source, "train", self.held_out, self.spec)
-        return finetune.scores(self.float_model, images, self.spec), y_true
+    @property
+    def spec(self) -> ImageSpec:
+        """The file's preprocessing: plain pixels, normalisation is in the graph."""
+        return self.model.spec.plain()
 
-    def set_temperature(self, temperature: float, unsure_below: float) -> None:
-        """Divides the logits by `temperature`, once: in the classifier's weights."""
-        for name in ("classifier/kernel", "classifier/bias"):
-            self._weights[name] = self._weights[name] / np.float32(temperature)
-        if "classifier" in self._ranges:
-            low, high = self._ranges["classifier"]
-            self._ranges["classifier"] = (low / temperature, high / temperature)
-        weights.assign(self.float_model, self._weights)
-        self.temperature, self.unsure_below = temperature, unsure_below
+    @property
+    def class_indices(self) -> np.ndarray:
+        """int64: the model's class for each class of the source."""
+        return np.array([self.model.labels.index(name) for name in self.source.class_names], np.int64)
 
-    def export(self, mode: str, output_type: str = "float32") -> bytes:
-        """The finished file's bytes, metadata included."""
-        self.quantized_model = None
-        if mode not in modes(self.model.config.variant):
-            raise UserError(f"{self.model.config.variant} is not exported as {mode}: expected one of "
-                            f"{', '.join(modes(self.model.config.variant))}")  # fmt: skip
-        if mode == "int8_strict" or (self.is_baseline and mode == "int8_ptq"):
-            kind = "uint8" if mode == "int8_strict" else output_type
-            data = convert.to_integer(self._build(1, softmax=True), self.spec.normalize(self.calibration_images), kind)
-        elif mode.startswith("int8"):
-            data = self._int8(self.tune.epochs if mode == "int8" else 0, output_type)
-        else:
-            data = convert.to_float(self._build(1), mode)
-        return metadata.populate(data, self.model.labels, self.spec, self._info(mode))
 
-    def _int8(self, epochs: int, output_type: str) -> bytes:
-        frozen = self.tune.frozen_ranges
-        self.quantized_model = qat.apply(self.float_model, self._ranges, frozen=frozen)
-        if epochs:
-            images = photos.load(self.source, "train", self.usable[: self.tune.images], self.spec)
-            tune = dataclasses.replace(self.tune, epochs=epochs)
-            finetune.finetune(self.quantized_model, self.float_model, images, self.spec, tune)
-        fixed = qat.apply(self._build(1), self._ranges, frozen=frozen)
-        fixed.set_weights(self.quantized_model.get_weights())
-        return convert.to_int8(fixed, output_type)
+@dataclasses.dataclass(frozen=True)
+class Calibrated:
+    """The exact float graph, and the ranges of its values.
 
-    def departure(self) -> dict:
-        """{"layers", "saturation"} of the last int8 export (`calibration.departure`)."""
-        images = self.calibration_images[:_DEPARTURE_PHOTOS]
-        layers, saturation = calibration.departure(self.float_model, self.quantized_model, images, self.spec)
-        return {"layers": layers, "saturation": saturation}
+    Attributes:
+      lowered: of standard operators.
+      cheapened: what float and 8-bit files compute; equal.
+      ranges: (lowest, highest) output, or of row maxima, by node of `cheapened`.
+      float_model: `cheapened` with its weights, for any batch size.
+      temperature, unsure_below: of the scores; the temperature is in the classifier's weights already.
+    """
 
-    def _build(self, batch_size: int | None, *, softmax: bool = False) -> tf_keras.Model:
-        config, size = self.model.config, self.spec.size
-        if self.is_baseline:
-            model = keras_applications.build(config.variant, config.num_classes, *size, batch_size=batch_size)
-        else:
-            model = mobilevit.build(config, *size, batch_size=batch_size, folded=True, softmax=softmax)
-            model.get_layer("stem_pad").fill = self._fill
-            self._set_exponentials(model)
-        weights.assign(model, self._weights)
-        return model
+    lowered: Graph
+    cheapened: Graph
+    ranges: Ranges
+    float_model: tf_keras.Model
+    temperature: float = 1.0
+    unsure_below: float = 0.0
 
-    def _set_exponentials(self, model: tf_keras.Model) -> None:
-        """Where the calibrated row maxima lie close together, a constant replaces them, or nothing near 0."""
-        for layer in model.layers:
-            if isinstance(layer, folded.Exponential):
-                low, high = self._ranges.get(layer.name.replace(qat.EXPONENTIAL, qat.SCORES), (-np.inf, np.inf))
-                layer.shift = shift(low, high)
 
-    def _info(self, mode: str) -> ModelInfo:
-        variant = self.model.config.variant
-        family = variant if self.is_baseline else f"MobileViT-{variant.upper()}"
-        name = f"{family} {self.source.name} {mode}"
-        return ModelInfo(
-            name, variant, mode, mobilevit_tf.__version__, self.model.license, self.model.run_id,
-            round(self.temperature, 4), round(self.unsure_below, 4),
-        )  # fmt: skip
+def modes(variant: str) -> tuple[str, ...]:
+    """The export modes of a model."""
+    return recipe_of(variant).modes
+
+
+def prepare(model: ModelFile, source: Source, calibrate: CalibrationConfig, tune: FineTuneConfig) -> Prepared:
+    """Chooses the photos and loads those for calibration.
+
+    Raises:
+      UserError: for labels or photos that cannot be used.
+    """
+    metadata.check_labels(model.labels, model.config.num_classes)
+    tune = dataclasses.replace(tune, flip=tune.flip and source.name not in NO_FLIP)
+    usable, held_out = photos.hold_out(source.size("train"), tune.images)
+    chosen = usable[photos.choose(source.labels("train")[usable], calibrate)]
+    images = photos.load(source, "train", chosen, model.spec.plain())
+    return Prepared(model, source, recipe_of(model.config.variant), tune, usable, held_out, images)
+
+
+def lower(prepared: Prepared) -> Graph:
+    """The trained model as an exact float graph of standard operators, with its weights."""
+    model = prepared.model
+    trained = models.build(model.config, *model.spec.size)
+    return prepared.recipe.lower(graph.read(trained, model.weights), model.spec)
+
+
+def calibrate(prepared: Prepared, lowered: Graph) -> Calibrated:
+    """The ranges of the graph's values over the calibration photos, and the graph that suits them."""
+    recipe = prepared.recipe
+    first = recipe.cheapen(lowered, {})
+    outputs, maxima = _observed(recipe, first)
+    images, model = prepared.calibration_images, graph.build(first)
+    ranges = calibration.ranges(model, outputs, maxima, images, prepared.spec)
+    fixed = {node.name: recipe.fixed_range(node) for node in first.nodes.values()}
+    ranges |= {name: limits for name, limits in fixed.items() if limits is not None}
+    cheapened = recipe.cheapen(lowered, {name: ranges[name] for name in maxima})
+    return Calibrated(lowered, cheapened, ranges, graph.build(cheapened))
+
+
+def _observed(recipe: Recipe, cheapened: Graph) -> tuple[list[str], list[str]]:
+    """The nodes whose outputs are rounded, and those that feed an exponential."""
+    readers = cheapened.readers()
+    roundings = {name: recipe.rounding(node, readers[name]) for name, node in cheapened.nodes.items()}
+    maxima = [node.inputs[0] for node in cheapened.nodes.values() if node.kind in recipe.reads_row_maxima]
+    return [name for name, rounding in roundings.items() if rounding is Rounding.RANGE], maxima
+
+
+def held_out_answers(prepared: Prepared, calibrated: Calibrated) -> tuple[np.ndarray, np.ndarray]:
+    """(scores [n, N], classes [n]): the float model's answers for the held-out training photos."""
+    y_true = prepared.class_indices[prepared.source.labels("train")[prepared.held_out]]
+    if not len(y_true):
+        return np.empty((0, len(prepared.model.labels))), y_true
+    images = photos.load(prepared.source, "train", prepared.held_out, prepared.spec)
+    return finetune.scores(calibrated.float_model, images, prepared.spec), y_true
+
+
+def with_fit(calibrated: Calibrated, fit: Fit) -> Calibrated:
+    """The logits divided by the fitted temperature: in the classifier's weights."""
+
+    def divided(node: Node) -> Node:
+        return node.holding(
+            **{key: value.astype(np.float32) / np.float32(fit.temperature) for key, value in node.weights.items()}
+        )
+
+    lowered, cheapened = (
+        part.with_nodes(divided(part.nodes[_CLASSIFIER])) for part in (calibrated.lowered, calibrated.cheapened)
+    )
+    low, high = calibrated.ranges[_CLASSIFIER]
+    ranges = {**calibrated.ranges, _CLASSIFIER: (low / fit.temperature, high / fit.temperature)}
+    return Calibrated(lowered, cheapened, ranges, graph.build(cheapened), fit.temperature, fit.unsure_below)
+
+
+def quantise(prepared: Prepared, calibrated: Calibrated, epochs: int) -> tf_keras.Model:
+    """The fake-quantised model for any batch size, fine-tuned for `epochs`."""
+    tune = dataclasses.replace(prepared.tune, epochs=epochs)
+    quantised = qat.apply(calibrated.cheapened, prepared.recipe, calibrated.ranges, frozen=tune.frozen_ranges)
+    if epochs:
+        images = photos.load(prepared.source, "train", prepared.usable[: tune.images], prepared.spec)
+        finetune.finetune(quantised, calibrated.float_model, images, prepared.spec, tune)
+    return quantised
+
+
+def to_file(
+    prepared: Prepared, calibrated: Calibrated, mode: str, quantised: tf_keras.Model | None, output_type: str
+) -> bytes:
+    """The finished file's bytes in one mode, metadata included.
+
+    Args:
+      prepared, calibrated: the steps before.
+      mode: one of the recipe's.
+      quantised: the fake-quantised model of "int8" and "int8_ptq", None in other modes.
+      output_type: of the scores of 8-bit files.
+    """
+    if quantised is not None:
+        frozen, recipe = prepared.tune.frozen_ranges, prepared.recipe
+        fixed = qat.apply(calibrated.cheapened, recipe, calibrated.ranges, frozen=frozen, batch_size=1)
+        fixed.set_weights(quantised.get_weights())
+        data = convert.to_int8(fixed, output_type)
+    elif mode == "int8_strict":
+        images = prepared.spec.normalize(prepared.calibration_images)
+        data = convert.to_integer(graph.build(calibrated.lowered, 1), images)
+    else:
+        data = convert.to_float(graph.build(calibrated.cheapened, 1), mode)
+    return metadata.populate(data, prepared.model.labels, prepared.spec, _info(prepared, calibrated, mode))
+
+
+def _info(prepared: Prepared, calibrated: Calibrated, mode: str) -> ModelInfo:
+    model = prepared.model
+    name = f"{catalog.find(model.config.variant).title} {prepared.source.name} {mode}"
+    return ModelInfo(
+        name, model.config.variant, mode, mobilevit_tf.__version__, model.license, model.run_id,
+        round(calibrated.temperature, 4), round(calibrated.unsure_below, 4),
+    )  # fmt: skip
+
+
+def departure(
+    prepared: Prepared, calibrated: Calibrated, quantised: tf_keras.Model
+) -> tuple[list[LayerError], list[Saturation]]:
+    """Where the quantised model departs from the float one, and what saturates (`calibration.departure`)."""
+    images = prepared.calibration_images[:_DEPARTURE_PHOTOS]
+    return calibration.departure(calibrated.float_model, quantised, images, prepared.spec)
+
+
+def check_mode(variant: str, wanted: str) -> Sequence[str]:
+    """The modes to export: the wanted one, or with "all" every one.
+
+    Raises:
+      UserError: where the model has no such mode.
+    """
+    known = modes(variant)
+    if wanted != "all" and wanted not in known:
+        raise UserError(f"{variant} is not exported as {wanted}: expected one of {', '.join(known)}")
+    return known if wanted == "all" else (wanted,)

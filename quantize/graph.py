@@ -34,6 +34,7 @@ class Node:
       kind, config: what makes the layer: kind.from_config(config | name).
       args, kwargs: of its call; a `Ref` stands for a tensor.
       weights: float64 arrays by their names within the layer, such as "kernel".
+      shape: of its output, without the batch.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Node:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    shape: tuple[int | None, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -155,7 +157,8 @@ def read(model: tf_keras.Model, values: Mapping[str, np.ndarray]) -> Graph:
             held = {weights.name_of(w).removeprefix(f"{layer.name}/"): weights.name_of(w) for w in layer.weights}
             arrays = {key: np.asarray(values[full], np.float64) for key, full in held.items()}
             config = {key: value for key, value in layer.get_config().items() if key != "name"}
-            nodes[layer.name] = Node(layer.name, type(layer), config, tuple(args), kwargs, arrays)
+            shape = tuple(tf.nest.flatten(node.outputs)[0].shape[1:])
+            nodes[layer.name] = Node(layer.name, type(layer), config, tuple(args), kwargs, arrays, shape)
     return Graph(model.name, nodes, model.output._keras_history.layer.name, tuple(model.input_shape[1:3]))
 
 

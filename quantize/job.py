@@ -17,12 +17,13 @@ from mobilevit_tf.files import write_atomic, write_json
 from mobilevit_tf.models import model_file
 from mobilevit_tf.models.model_file import ModelFile
 from mobilevit_tf.train import run_dir
-from quantize.checks import comparison, report, scores
+from quantize import exporter
+from quantize.checks import comparison, conversion, page, scores
 from quantize.checks.comparison import Answers
-from quantize.exporter import Exporter, modes
+from quantize.checks.report import Report
+from quantize.checks.scores import Fit
+from quantize.exporter import Calibrated, Prepared
 from quantize.settings import CalibrationConfig, FineTuneConfig
-
-KERAS_AGREEMENT, KERAS_DISTANCE = 0.99, 0.01  # between the fake-quantised model and its file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Job:
     max_drop: float | None = None
 
 
-def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[dict]:
+def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[Report]:
     """Exports, compares the finished files with the float model, writes files and reports, prints a table.
 
     Raises:
@@ -56,37 +57,48 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
     """
     model = model_file.load(job.run)
     _check_writable(job.output)
+    wanted = exporter.check_mode(model.config.variant, job.mode)
     source = imagenet.with_class_names(datasets.open_source(_data_config(job.run, data, data_dir)))
     _check_classes(model, source)
-    exporter = Exporter(model, source, job.calibrate, job.tune)
-    facts = _fit_scores(exporter, source)
+    prepared = exporter.prepare(model, source, job.calibrate, job.tune)
+    calibrated, fit = _with_scores(prepared, exporter.calibrate(prepared, exporter.lower(prepared)))
     reports = []
     with tempfile.TemporaryDirectory() as folder:
-        baseline = _answers(exporter.export("float32"), Path(folder) / "float32.tflite", source)
-        for mode in modes(model.config.variant) if job.mode == "all" else (job.mode,):
+        data32 = exporter.to_file(prepared, calibrated, "float32", None, "float32")
+        baseline = _answers(data32, Path(folder) / "float32.tflite", source)
+        for mode in wanted:
             print(f"exporting {mode}", flush=True)
-            reports.append(_export_one(exporter, mode, baseline, Path(folder), facts, job))
+            reports.append(_export_one(prepared, calibrated, mode, baseline, Path(folder), fit, job))
     print("\n".join([comparison.TABLE_HEAD, *map(comparison.table_row, reports)]))
     return reports
 
 
-def _export_one(exporter: Exporter, mode: str, baseline: Answers, folder: Path, facts: dict, job: Job) -> dict:
+def _export_one(
+    prepared: Prepared, calibrated: Calibrated, mode: str, baseline: Answers, folder: Path, fit: Fit | None, job: Job
+) -> Report:
     output = job.output.with_name(f"{job.output.stem}_{mode}.tflite") if job.mode == "all" else job.output
-    data = exporter.export(mode, job.output_type)
-    candidate = _answers(data, folder / output.name, exporter.source)
+    epochs = {"int8": job.tune.epochs, "int8_ptq": 0}.get(mode)
+    quantised = None if epochs is None else exporter.quantise(prepared, calibrated, epochs)
+    data = exporter.to_file(prepared, calibrated, mode, quantised, job.output_type)
+    candidate = _answers(data, folder / output.name, prepared.source)
     try:
-        conversion = _check_conversion(exporter, candidate) if exporter.quantized_model is not None else {}
-        result = comparison.compare(baseline, candidate, exporter.source) | facts | conversion
-        comparison.check(result, job.min_agreement, job.max_drop)
+        report = comparison.compare(baseline, candidate, prepared.source, fit)
+        if quantised is not None:
+            keras = evaluate.evaluate_keras(
+                quantised, prepared.source, "val", prepared.spec, labels=prepared.model.labels
+            )
+            report = conversion.check(report, keras, candidate.crop)
+        comparison.check(report, job.min_agreement, job.max_drop)
     except UserError as error:
         raise UserError(f"{mode}: {error}: {output} was not written") from error
-    if conversion:
-        result |= exporter.departure()
+    if quantised is not None:
+        layers, saturation = exporter.departure(prepared, calibrated, quantised)
+        report = dataclasses.replace(report, layers=layers, saturation=saturation)
     write_atomic(output, data)
-    write_json(output.with_suffix(".report.json"), result)
-    write_atomic(output.with_suffix(".report.html"), report.render(result).encode())
+    write_json(output.with_suffix(".report.json"), report.to_dict())
+    write_atomic(output.with_suffix(".report.html"), page.render(report).encode())
     print(f"{output}: {len(data) / 1024:.0f} KB, report in {output.with_suffix('.report.html').name}", flush=True)
-    return result
+    return report
 
 
 def _answers(data: bytes, path: Path, source: Source) -> Answers:
@@ -94,43 +106,13 @@ def _answers(data: bytes, path: Path, source: Source) -> Answers:
     return comparison.answers(path, source)
 
 
-def _fit_scores(exporter: Exporter, source: Source) -> dict:
-    """Fits temperature and "unsure", folds them into the export, and says how they were fitted."""
-    plain = evaluate.evaluate_keras(exporter.float_model, source, "val", exporter.spec, labels=exporter.model.labels)
-    fit = scores.fit(*exporter.held_out_answers(), plain.scores, plain.y_true)
-    if fit is None:
-        return {}
-    exporter.set_temperature(fit.temperature, fit.unsure_below)
-    return {
-        "temperature_photos": fit.photos,
-        "calibration_error_before": fit.error_before,
-        "calibration_error_after": fit.error_after,
-    }
-
-
-def _check_conversion(exporter: Exporter, candidate: Answers) -> dict:
-    """The fake-quantised Keras model must answer as its file does, otherwise the conversion is wrong.
-
-    Raises:
-      UserError: where they differ.
-    """
-    keras = evaluate.evaluate_keras(
-        exporter.quantized_model, exporter.source, "val", exporter.spec, labels=exporter.model.labels
+def _with_scores(prepared: Prepared, calibrated: Calibrated) -> tuple[Calibrated, Fit | None]:
+    """Fits temperature and "unsure" and folds them into the graph."""
+    plain = evaluate.evaluate_keras(
+        calibrated.float_model, prepared.source, "val", prepared.spec, labels=prepared.model.labels
     )
-    agreement = scores.agreement(keras, candidate.crop)
-    distance = scores.distance(keras.scores, candidate.crop.scores)
-    photos = len(keras.ids)
-    changed, allowed = round((1 - agreement) * photos), may_change(photos)
-    if changed > allowed or distance > KERAS_DISTANCE:
-        raise UserError(f"the file answers {changed} of {photos} photos unlike the fake-quantised model (expected at "
-                        f"most {allowed}), score distance {distance:.4f} (at most {KERAS_DISTANCE}): the conversion is "
-                        "wrong")  # fmt: skip
-    return {"keras_agreement": agreement, "keras_distance": distance}
-
-
-def may_change(photos: int) -> int:
-    """How many answers of a right conversion may change: 1 %, at least one."""
-    return max(1, int(photos * (1 - KERAS_AGREEMENT)))
+    fit = scores.fit(*exporter.held_out_answers(prepared, calibrated), plain.scores, plain.y_true)
+    return (exporter.with_fit(calibrated, fit), fit) if fit else (calibrated, None)
 
 
 def _check_classes(model: ModelFile, source: Source) -> None:

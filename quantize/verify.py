@@ -16,7 +16,8 @@ from mobilevit_tf.config import DataConfig
 from mobilevit_tf.data import datasets
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.files import write_atomic, write_json
-from quantize.checks import comparison, report
+from quantize.checks import comparison, page
+from quantize.checks.report import Report
 
 _DATA = DataConfig()
 flags.DEFINE_string("baseline", None, "The .tflite to compare with.", required=True)
@@ -31,7 +32,7 @@ flags.DEFINE_float("max_drop", None, "Fail if top-1 falls by more than this, in 
 FLAGS = flags.FLAGS
 
 
-def verify(baseline: Path, candidate: Path, data: DataConfig) -> dict:
+def verify(baseline: Path, candidate: Path, data: DataConfig) -> Report:
     """The comparison of two files on the validation photos of `data`.
 
     Raises:
@@ -44,7 +45,7 @@ def verify(baseline: Path, candidate: Path, data: DataConfig) -> dict:
     return comparison.compare(*(comparison.answers(path, source) for path in (baseline, candidate)), source)
 
 
-def verify_in_child(baseline: Path, candidate: Path, data: DataConfig) -> dict:
+def verify_in_child(baseline: Path, candidate: Path, data: DataConfig) -> Report:
     """`verify` in a process of its own: a damaged file can crash the runtime, which then hurts nobody.
 
     Raises:
@@ -64,8 +65,8 @@ def _main(argv: list[str]) -> None:
     result = verify_in_child(Path(FLAGS.baseline), Path(FLAGS.candidate), data)
     print(f"{comparison.TABLE_HEAD}\n{comparison.table_row(result)}")
     if FLAGS.report:
-        write_json(Path(FLAGS.report).with_suffix(".json"), result)
-        write_atomic(Path(FLAGS.report).with_suffix(".html"), report.render(result).encode())
+        write_json(Path(FLAGS.report).with_suffix(".json"), result.to_dict())
+        write_atomic(Path(FLAGS.report).with_suffix(".html"), page.render(result).encode())
     comparison.check(result, FLAGS.min_agreement, FLAGS.max_drop)
 
 

@@ -1,4 +1,4 @@
-"""MobileViT (arXiv 2110.02178) as one Functional builder for training, quantisation-aware fine-tuning and export."""
+"""MobileViT (arXiv 2110.02178) as a Functional model."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.families.mobilevit_sizes import SIZES, Stage
-from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers import blocks, ends
 from mobilevit_tf.layers.dropout import StatelessDropout
-from quantize.layers import folded as folded_layers
 
 
 class _Builder:
-    """Adds named layers to a Functional graph; `folded` leaves out what folding moves into the convolutions."""
+    """Adds named layers to a Functional graph."""
 
-    def __init__(self, config: ModelConfig, height: int | None, width: int | None, folded: bool, softmax: bool):
-        self.config, self.variant = config, SIZES[config.variant]
-        self.height, self.width, self.folded, self.softmax = height, width, folded, softmax
-        self.dropout_rate, self.classifier_dropout_rate = (0.0, 0.0) if folded else config.rates
+    def __init__(self, config: ModelConfig):
+        self.config, self.size = config, SIZES[config.variant]
+        self.dropout_rate, self.classifier_dropout_rate = config.rates
 
     def conv(
         self, x, filters: int, name: str, *, kernel: int = 1, stride: int = 1, act: bool = True, norm: bool = True
     ):
         """Convolution [B, H, W, C] -> [B, H / stride, W / stride, filters], BatchNorm and swish as asked."""
         x, padding = self._pad(x, name, stride)
-        kind = blocks.PointwiseConv2D if kernel == 1 and not self.folded else keras_layers.Conv2D
+        kind = blocks.PointwiseConv2D if kernel == 1 else keras_layers.Conv2D
         conv = kind(
-            filters, kernel, stride, padding, use_bias=norm and self.folded,
+            filters, kernel, stride, padding, use_bias=False,
             kernel_initializer=blocks.kaiming(), name=f"{name}_conv",
         )  # fmt: skip
         return self._norm_act(conv(x), name, norm, act)
@@ -39,35 +37,29 @@ class _Builder:
         """Depthwise 3x3 convolution, BatchNorm, swish."""
         x, padding = self._pad(x, name, stride)
         conv = keras_layers.DepthwiseConv2D(
-            3, stride, padding, use_bias=self.folded,
+            3, stride, padding, use_bias=False,
             depthwise_initializer=blocks.kaiming(depthwise=True), name=f"{name}_conv",
         )  # fmt: skip
         return self._norm_act(conv(x), name, norm=True, act=True)
 
     def dense(self, x, filters: int, name: str):
         """A dense layer over the channels, as a 1x1 convolution."""
-        kind = keras_layers.Conv2D if self.folded else blocks.PointwiseConv2D
-        return kind(filters, 1, kernel_initializer=blocks.linear(), name=name)(x)
+        return blocks.PointwiseConv2D(filters, 1, kernel_initializer=blocks.linear(), name=name)(x)
 
     def _pad(self, x, name: str, stride: int):
         """One pixel on every side before a stride, as the paper's code has it: TensorFlow's "same" differs there."""
         if stride == 1:
             return x, "same"
-        if self.folded and None not in x.shape[1:]:
-            return folded_layers.EdgeZeros(name=f"{name}_pad")(x), "valid"
         return keras_layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
 
     def _norm_act(self, x, name: str, norm: bool, act: bool):
-        if norm and not self.folded:
+        if norm:
             x = keras_layers.BatchNormalization(
                 momentum=blocks.BATCH_NORM_MOMENTUM, epsilon=blocks.BATCH_NORM_EPSILON, name=f"{name}_bn"
             )(x)
         return blocks.Swish(name=f"{name}_swish")(x) if act else x
 
     def layer_norm(self, x, name: str):
-        """LayerNorm; in the folded graph its scale, shift and centring are in the convolutions around it."""
-        if self.folded:
-            return folded_layers.RootMeanSquareNorm(name=name)(x)
         return blocks.LayerNormalization(epsilon=blocks.LAYER_NORM_EPSILON, name=name)(x)
 
     def dropout(self, x, name: str):
@@ -76,14 +68,14 @@ class _Builder:
     def inverted_residual(self, x, filters: int, name: str, *, stride: int = 1):
         """MobileNetV2's block (MV2): 1x1 expand, 3x3 depthwise, 1x1 project; a residual where the shapes agree."""
         channels = x.shape[-1]
-        y = self.conv(x, channels * self.variant.expand_ratio, f"{name}_expand")
+        y = self.conv(x, channels * self.size.expand_ratio, f"{name}_expand")
         y = self.depthwise(y, f"{name}_depthwise", stride=stride)
         y = self.conv(y, filters, f"{name}_project", act=False)
         return keras_layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and channels == filters else y
 
     def attention(self, x, patch_size: int, name: str):
         """Multi-head self-attention over the pixels at the same place of their patches: [B, H, W, d] -> the same."""
-        heads, dim = self.variant.num_heads, x.shape[-1]
+        heads, dim = self.size.num_heads, x.shape[-1]
         parts = {
             part: blocks.SplitPatches(patch_size, heads, swapped=part == "value", name=f"{name}_{part}_split")(
                 self.dense(x, dim, f"{name}_{part}")
@@ -91,13 +83,9 @@ class _Builder:
             for part in ("query", "key", "value")
         }
         scores = blocks.ProductTransposed(name=f"{name}_scores")([parts["query"], parts["key"]])  # [B, P*heads, N, N]
-        if not self.softmax:
-            weights = folded_layers.Exponential(name=f"{name}_exponential")(scores)
-            mixed = folded_layers.WeightedMean(name=f"{name}_mix")([weights, parts["value"]])
-        else:
-            scale = 1 if self.folded else 1 / math.sqrt(dim // heads)  # folded into the query's weights
-            weights = self.dropout(blocks.ScaledSoftmax(scale, name=f"{name}_softmax")(scores), f"{name}_dropout")
-            mixed = blocks.ProductTransposed(name=f"{name}_mix")([weights, parts["value"]])  # [B, P*heads, N, d/heads]
+        weights = blocks.ScaledSoftmax(1 / math.sqrt(dim // heads), name=f"{name}_softmax")(scores)
+        weights = self.dropout(weights, f"{name}_dropout")
+        mixed = blocks.ProductTransposed(name=f"{name}_mix")([weights, parts["value"]])  # [B, P*heads, N, d/heads]
         mixed = blocks.MergePatches(patch_size, heads, name=f"{name}_merge")([mixed, x])  # [B, H, W, d]
         return self.dense(mixed, dim, f"{name}_output")
 
@@ -127,51 +115,28 @@ class _Builder:
         y = keras_layers.Concatenate(name=f"{name}_concat")([x, y])
         return self.conv(y, stage.channels, f"{name}_fusion", kernel=3)
 
-    def classifier(self, x):
-        """Pooled features -> logits [B, num_classes]; a 1x1 convolution in the folded graph, as every dense layer."""
-        if self.folded:
-            x = self.dense(x, self.config.num_classes, "classifier")  # [B, 1, 1, head] -> [B, 1, 1, N]
-            return keras_layers.Flatten(name="logits")(x)
-        if self.classifier_dropout_rate:
-            x = StatelessDropout(self.classifier_dropout_rate, name="classifier_dropout")(x)
-        return keras_layers.Dense(
-            self.config.num_classes, kernel_initializer=blocks.linear(), dtype="float32", name="classifier"
-        )(x)
-
-    def build(self, batch_size: int | None) -> tf_keras.Model:
-        variant = self.variant
-        image = keras_layers.Input((self.height, self.width, 3), batch_size, name="image")
-        x = self.conv(image, variant.stem, "stem", kernel=3, stride=2)
-        x = self.inverted_residual(x, variant.layer1, "layer1_mv2")
+    def network(self, image):
+        """Images [B, H, W, 3] -> logits [B, num_classes]."""
+        size = self.size
+        x = self.conv(image, size.stem, "stem", kernel=3, stride=2)
+        x = self.inverted_residual(x, size.layer1, "layer1_mv2")
         for index in range(3):
-            x = self.inverted_residual(x, variant.layer2, f"layer2_mv2{index}", stride=2 if index == 0 else 1)
-        for number, stage, patch_size in zip((3, 4, 5), variant.stages, self.config.patch_sizes, strict=True):
+            x = self.inverted_residual(x, size.layer2, f"layer2_mv2{index}", stride=2 if index == 0 else 1)
+        for number, stage, patch_size in zip((3, 4, 5), size.stages, self.config.patch_sizes, strict=True):
             x = self.inverted_residual(x, stage.channels, f"layer{number}_mv2", stride=2)
             x = self.mobilevit_block(x, stage, patch_size, f"layer{number}_vit")
-        x = self.conv(x, variant.head, "head")
-        x = keras_layers.GlobalAveragePooling2D(keepdims=self.folded, name="pool")(x)
-        logits = self.classifier(x)
-        return tf_keras.Model(image, logits, name=f"mobilevit_{self.config.variant}")
+        x = self.conv(x, size.head, "head")
+        x = keras_layers.GlobalAveragePooling2D(name="pool")(x)
+        return ends.classifier(x, self.config.num_classes, self.classifier_dropout_rate, blocks.linear())
 
 
-def build(
-    config: ModelConfig,
-    height: int | None = None,
-    width: int | None = None,
-    *,
-    batch_size: int | None = None,
-    folded: bool = False,
-    softmax: bool = True,
-) -> tf_keras.Model:
+def build(config: ModelConfig, height: int | None = None, width: int | None = None) -> tf_keras.Model:
     """The model: float images [B, height, width, 3] -> logits [B, num_classes].
 
     Args:
       config: variant, classes, patches, dropout.
       height, width: input size in pixels; None builds one graph for any size. A feature map that does not divide
         into patches is resized bilinearly inside the block, as the paper's code does (224: 7x7 -> 8x8 -> 7x7).
-      batch_size: B, None for any.
-      folded: what is quantised and exported, with the weights of `quantize.fold.fold`: no BatchNorm and no dropout,
-        each convolution with a bias instead, and the layers of `folded_layers` where they are cheaper.
-      softmax: False takes, with `folded`, an exponential and a division for attention's softmax: cheaper, and equal.
     """
-    return _Builder(config, height, width, folded, softmax or not folded).build(batch_size)
+    image = ends.image_input(height, width)
+    return tf_keras.Model(image, _Builder(config).network(image), name=f"mobilevit_{config.variant}")

@@ -14,6 +14,8 @@ from mobilevit_tf.evaluation.evaluate import Evaluation
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.image import pixels
 from quantize.checks import runtime, scores
+from quantize.checks.report import Report
+from quantize.checks.scores import Fit
 
 PROTOCOLS = ("crop", "stretch")
 
@@ -32,8 +34,8 @@ def answers(path: str | Path, source: Source, split: str = "val") -> Answers:
     return Answers(Path(path), *(evaluate.evaluate_tflite(path, source, split, protocol) for protocol in PROTOCOLS))
 
 
-def compare(baseline: Answers, candidate: Answers, source: Source) -> dict:
-    """The report of `candidate` against `baseline`, as plain JSON values.
+def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | None = None) -> Report:
+    """The report of `candidate` against `baseline`; `fit` says how an export came to the scores.
 
     Raises:
       UserError: where the two do not have the same classes.
@@ -45,47 +47,53 @@ def compare(baseline: Answers, candidate: Answers, source: Source) -> dict:
     single = runtime.latency([baseline.path, candidate.path], 1)
     several = runtime.latency([baseline.path, candidate.path], runtime.all_threads())
     crop, stretch = candidate.crop, candidate.stretch
-    return {
-        "file": candidate.path.name,
-        "mode": model.info.mode,
-        "variant": model.info.variant,
-        "input_size": list(model.spec.size),
-        "run": model.info.run_id,
-        "photos": len(crop.ids),
-        "float_top1": baseline.crop.top1,
-        "tflite_top1": crop.top1,
-        "agreement": scores.agreement(baseline.crop, crop),
-        "score_distance": scores.distance(baseline.crop.scores, crop.scores),
-        "stretch_float_top1": baseline.stretch.top1,
-        "stretch_tflite_top1": stretch.top1,
-        "stretch_agreement": scores.agreement(baseline.stretch, stretch),
-        "calibration_error": scores.calibration_error(crop.scores, crop.y_true),
-        "temperature": model.info.temperature,
-        "unsure_below": model.info.unsure_below,
-        "size_bytes": candidate.path.stat().st_size,
-        "baseline_size_bytes": baseline.path.stat().st_size,
-        "median_ms": single[1],
-        "baseline_median_ms": single[0],
-        "latency_ratio": single[1] / single[0],
-        "threads": runtime.all_threads(),
-        "threads_median_ms": several[1],
-        "baseline_threads_median_ms": several[0],
-        "preprocess_ms": _preprocess_ms(model, source),
+    fitted = {} if fit is None else {
+        "temperature_photos": fit.photos,
+        "calibration_error_before": fit.error_before,
+        "calibration_error_after": fit.error_after,
+    }  # fmt: skip
+    return Report(
+        file=candidate.path.name,
+        mode=model.info.mode,
+        variant=model.info.variant,
+        input_size=list(model.spec.size),
+        run=model.info.run_id,
+        photos=len(crop.ids),
+        float_top1=baseline.crop.top1,
+        tflite_top1=crop.top1,
+        agreement=scores.agreement(baseline.crop, crop),
+        score_distance=scores.distance(baseline.crop.scores, crop.scores),
+        stretch_float_top1=baseline.stretch.top1,
+        stretch_tflite_top1=stretch.top1,
+        stretch_agreement=scores.agreement(baseline.stretch, stretch),
+        calibration_error=scores.calibration_error(crop.scores, crop.y_true),
+        temperature=model.info.temperature,
+        unsure_below=model.info.unsure_below,
+        size_bytes=candidate.path.stat().st_size,
+        baseline_size_bytes=baseline.path.stat().st_size,
+        median_ms=single[1],
+        baseline_median_ms=single[0],
+        latency_ratio=single[1] / single[0],
+        threads=runtime.all_threads(),
+        threads_median_ms=several[1],
+        baseline_threads_median_ms=several[0],
+        preprocess_ms=_preprocess_ms(model, source),
         **runtime.footprint(candidate.path),
         **runtime.operators(candidate.path),
         **scores.changes(baseline.crop, crop),
-    }
+        **fitted,
+    )
 
 
-def check(report: dict, min_agreement: float | None, max_drop: float | None) -> None:
+def check(report: Report, min_agreement: float | None, max_drop: float | None) -> None:
     """The gate.
 
     Raises:
       UserError: naming the threshold that is missed.
     """
-    drop = report["float_top1"] - report["tflite_top1"]
-    if min_agreement is not None and report["agreement"] < min_agreement:
-        raise UserError(f"agreement {report['agreement']:.2%} is below --min_agreement={min_agreement:.2%}")
+    drop = report.float_top1 - report.tflite_top1
+    if min_agreement is not None and report.agreement < min_agreement:
+        raise UserError(f"agreement {report.agreement:.2%} is below --min_agreement={min_agreement:.2%}")
     if max_drop is not None and drop > max_drop:
         raise UserError(f"top-1 falls by {drop:.2%}, more than --max_drop={max_drop:.2%}")
 
@@ -102,10 +110,10 @@ def _preprocess_ms(model: TFLiteModel, source: Source) -> float:
 TABLE_HEAD = f"{'mode':12} {'float':>8} {'tflite':>8} {'agree':>8} {'parts':>6} {'KB':>8} {'ms':>8} {'of float32':>10}"
 
 
-def table_row(report: dict) -> str:
+def table_row(report: Report) -> str:
     """One line of the table under TABLE_HEAD."""
     return (
-        f"{report['mode']:12} {report['float_top1']:8.2%} {report['tflite_top1']:8.2%} {report['agreement']:8.2%} "
-        f"{report['partitions']:6} {report['size_bytes'] / 1024:8.0f} {report['median_ms']:8.2f} "
-        f"{report['latency_ratio']:9.2f}x"
+        f"{report.mode:12} {report.float_top1:8.2%} {report.tflite_top1:8.2%} {report.agreement:8.2%} "
+        f"{report.partitions:6} {report.size_bytes / 1024:8.0f} {report.median_ms:8.2f} "
+        f"{report.latency_ratio:9.2f}x"
     )

@@ -1,95 +1,125 @@
-"""The report as one self-contained HTML page."""
+"""What an export or a comparison says of one file against its baseline."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
-
-from mobilevit_tf.reports.style import page, section
+import dataclasses
+from typing import Any
 
 
-def render(report: dict) -> str:
-    """HTML of what `comparison.compare` returns, and of what the export adds to it."""
-    name = report["file"]
-    parts = [f"<h1>{html.escape(name)}</h1>", section("Accuracy", _accuracy(report)), section("Speed", _speed(report))]
-    parts.append(section("Operators", _operators(report)))
-    parts.append(section("Classes", _table(("class", "baseline", "this file"), _classes(report))))
-    parts.append(section("Photos whose answer changed", _changed(report)))
-    if "layers" in report:
-        rows = [(row["layer"], f"{row['relative_error']:.3f}") for row in report["layers"]]
-        parts.append(section("Layers that depart most from float", _table(("layer", "relative error"), rows)))
-    if "saturation" in report:
-        rows = [
-            (r["layer"], f"{r['low']:.3g}", f"{r['high']:.3g}", f"{r['saturated']:.2%}") for r in report["saturation"]
-        ]
-        parts.append(section("Activation ranges", _table(("layer", "lowest", "highest", "saturated"), rows)))
-    return page(f"{name}: report", "\n".join(parts))
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """An operator that the delegate left to the slow kernels: its type, its number type, its tensor, and why."""
+
+    operator: str
+    type: str
+    name: str
+    reason: str
 
 
-def _accuracy(report: dict) -> str:
-    rows = [
-        ("photos", f"{report['photos']:,}"),
-        ("top-1, training protocol", f"{report['tflite_top1']:.2%} (baseline {report['float_top1']:.2%})"),
-        ("top-1, device protocol", f"{report['stretch_tflite_top1']:.2%} "
-                                   f"(baseline {report['stretch_float_top1']:.2%})"),
-        ("agreement with the baseline", f"{report['agreement']:.2%}; stretched {report['stretch_agreement']:.2%}"),
-        ("mean score distance", f"{report['score_distance']:.4f}"),
-        ("expected calibration error", f"{report['calibration_error']:.4f}"),
-        *_calibration(report),
-        ("unsure below", f"{report['unsure_below']:.3f}"),
-    ]  # fmt: skip
-    return _table((), rows)
+@dataclasses.dataclass(frozen=True)
+class ClassRecall:
+    """Recall of one class before and after."""
+
+    label: str
+    baseline: float
+    candidate: float
 
 
-def _calibration(report: dict) -> list[tuple[str, str]]:
-    if "temperature_photos" not in report:
-        return []
-    before, after = (report[f"calibration_error_{when}"] for when in ("before", "after"))
-    fitted = f"{report['temperature']:.3f}, fitted on {report['temperature_photos']}"
-    return [("temperature", fitted), ("float model's calibration error", f"{before:.4f} before, {after:.4f} after it")]
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A photo whose answer changed: true class, both answers with their scores."""
+
+    photo: str
+    true: str
+    baseline: str
+    candidate: str
+    baseline_score: float
+    candidate_score: float
 
 
-def _speed(report: dict) -> str:
-    rows = [
-        ("size", f"{report['size_bytes'] / 1024:.0f} KB (baseline {report['baseline_size_bytes'] / 1024:.0f} KB)"),
-        ("1 thread", f"{report['median_ms']:.2f} ms (baseline {report['baseline_median_ms']:.2f} ms)"),
-        (f"{report['threads']} threads", f"{report['threads_median_ms']:.2f} ms "
-                                         f"(baseline {report['baseline_threads_median_ms']:.2f} ms)"),
-        ("preprocessing, apart", f"{report['preprocess_ms']:.2f} ms"),
-        ("load", f"{report['load_ms']:.0f} ms"),
-        ("memory added", f"{report['memory_bytes'] / 2**20:.1f} MiB"),
-    ]  # fmt: skip
-    return _table((), rows)
+@dataclasses.dataclass(frozen=True)
+class LayerError:
+    """How far a layer of the 8-bit model departs: root mean square of the difference over that of the float output."""
+
+    layer: str
+    relative_error: float
 
 
-def _operators(report: dict) -> str:
-    counts = _table(("operator", "count"), report["operators"].items())
-    left = [(op["operator"], op["type"], op["reason"], op["name"]) for op in report["not_delegated"]]
-    rest = (
-        _table(("not delegated", "type", "reason", "tensor"), left) if left else "<p>Every operator is delegated.</p>"
-    )
-    return (
-        f"<p>{report['partitions']} delegate partition(s).</p>{rest}<details><summary>All</summary>{counts}</details>"
-    )
+@dataclasses.dataclass(frozen=True)
+class Saturation:
+    """The range of a layer, and the share of its float outputs outside of it."""
+
+    layer: str
+    low: float
+    high: float
+    saturated: float
 
 
-def _classes(report: dict) -> list[Sequence[str]]:
-    return [(row["class"], f"{row['baseline']:.2%}", f"{row['candidate']:.2%}") for row in report["classes"]]
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """One .tflite against its baseline on the same photos and the same machine.
 
+    Shares and accuracies are in [0, 1], times in milliseconds of one inference, `*_ms` of the baseline in the same
+    run. What an export alone can say is None in a comparison of two files, and left out of the JSON.
 
-def _changed(report: dict) -> str:
-    if not report["changed"]:
-        return "<p>None.</p>"
-    rows = [
-        (row["photo"], row["true"], f"{row['baseline']} {row['baseline_score']:.3f}",
-         f"{row['candidate']} {row['candidate_score']:.3f}")
-        for row in report["changed"]
-    ]  # fmt: skip
-    return _table(("photo", "true class", "baseline", "this file"), rows)
+    Attributes:
+      file, mode, variant, input_size, run: which file, from which training run.
+      photos: how many were judged.
+      float_top1, tflite_top1, agreement, score_distance: baseline, file, and both together, in training's protocol.
+      stretch_*: the same where the photo is stretched to the input, as stock Android readers do.
+      calibration_error: expected, of the file's scores.
+      temperature, unsure_below: what the file carries.
+      size_bytes, median_ms, threads_median_ms, load_ms, memory_bytes, preprocess_ms: cost; baseline_* of the baseline.
+      partitions, operators, not_delegated: what XNNPACK took.
+      classes, changed: recall by class, and the photos whose answer changed.
+      temperature_photos, calibration_error_before, calibration_error_after: how the scores were fitted.
+      keras_agreement, keras_distance: the file against its fake-quantised Keras model.
+      layers, saturation: where the 8-bit model departs from the float one, the largest first.
+    """
 
+    file: str
+    mode: str
+    variant: str
+    input_size: list[int]
+    run: str
+    photos: int
+    float_top1: float
+    tflite_top1: float
+    agreement: float
+    score_distance: float
+    stretch_float_top1: float
+    stretch_tflite_top1: float
+    stretch_agreement: float
+    calibration_error: float
+    temperature: float
+    unsure_below: float
+    size_bytes: int
+    baseline_size_bytes: int
+    median_ms: float
+    baseline_median_ms: float
+    latency_ratio: float
+    threads: int
+    threads_median_ms: float
+    baseline_threads_median_ms: float
+    preprocess_ms: float
+    load_ms: float
+    memory_bytes: int
+    partitions: int
+    operators: dict[str, int]
+    not_delegated: list[Operator]
+    classes: list[ClassRecall]
+    changed: list[Change]
+    temperature_photos: str | None = None
+    calibration_error_before: float | None = None
+    calibration_error_after: float | None = None
+    keras_agreement: float | None = None
+    keras_distance: float | None = None
+    layers: list[LayerError] | None = None
+    saturation: list[Saturation] | None = None
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Cells are text."""
-    cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table>{f'<thead><tr>{cells}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values by key, without what is None."""
+        values = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        values["classes"] = [{"class" if key == "label" else key: value for key, value in row.items()}
+                             for row in values["classes"]]  # fmt: skip
+        return values

@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
+from quantize.checks.report import Operator
 
 ROUNDS = 5  # timed in turns, so that a busy moment of the machine hits both files
 
@@ -42,7 +43,7 @@ def operators(path: str | Path) -> dict:
     """Operators of a file by type and count, delegate partitions, and what was not delegated.
 
     Returns:
-      {"partitions", "operators": {type: count}, "not_delegated": [{"operator", "type", "name", "reason"}]}
+      {"partitions", "operators": {type: count}, "not_delegated": [Operator]}
     """
     interpreter = Interpreter(str(path), num_threads=1)
     interpreter.allocate_tensors()
@@ -74,16 +75,11 @@ def _not_delegated(nodes: list[dict], delegates: list[dict], outputs: set[int]) 
     return left[::-1]
 
 
-def _describe(node: dict, tensors: dict[int, dict]) -> dict:
+def _describe(node: dict, tensors: dict[int, dict]) -> Operator:
     kinds = [np.dtype(tensors[int(i)]["dtype"]).name for i in (*node["inputs"][:1], *node["outputs"][:1])]
     kind = "uint8" if "uint8" in kinds else kinds[-1]
     reason = REASONS.get((node["op_name"], kind), "unknown")
-    return {
-        "operator": node["op_name"],
-        "type": kind,
-        "name": tensors[int(node["outputs"][0])]["name"],
-        "reason": reason,
-    }
+    return Operator(node["op_name"], kind, tensors[int(node["outputs"][0])]["name"], reason)
 
 
 def latency(paths: Sequence[str | Path], threads: int) -> list[float]:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from mobilevit_tf.evaluation.evaluate import Evaluation
+from quantize.checks.report import Change, ClassRecall
 
 _BINS = 15
 _SMALLEST = 1e-7
@@ -124,16 +125,16 @@ def changes(baseline: Evaluation, candidate: Evaluation) -> dict:
     moved = np.flatnonzero(baseline.y_pred != candidate.y_pred)
     moved = moved[np.argsort(-np.abs(baseline.scores - candidate.scores).max(1)[moved], kind="stable")]
     return {
-        "classes": [{"class": label, "baseline": before[label], "candidate": after[label]} for label in labels],
+        "classes": [ClassRecall(label, before[label], after[label]) for label in labels],
         "changed": [
-            {
-                "photo": candidate.ids[i],
-                "true": labels[candidate.y_true[i]],
-                "baseline": labels[baseline.y_pred[i]],
-                "candidate": labels[candidate.y_pred[i]],
-                "baseline_score": round(float(baseline.scores[i].max()), 4),
-                "candidate_score": round(float(candidate.scores[i].max()), 4),
-            }
+            Change(
+                candidate.ids[i],
+                labels[candidate.y_true[i]],
+                labels[baseline.y_pred[i]],
+                labels[candidate.y_pred[i]],
+                round(float(baseline.scores[i].max()), 4),
+                round(float(candidate.scores[i].max()), 4),
+            )
             for i in moved
         ],
     }

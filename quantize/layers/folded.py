@@ -1,4 +1,4 @@
-"""The layers of the folded graph: cheaper forms of the trained graph's, equal for the weights of `quantize.fold`.
+"""The layers of the folded graph: cheaper forms of the trained graph's, equal for the weights of `quantize.steps`.
 
 Each was chosen by counting ARM64 instructions of the exported file (docs/quantisation.md).
 """
@@ -11,42 +11,58 @@ import tf_keras
 
 from mobilevit_tf.layers.blocks import LAYER_NORM_EPSILON
 
+Sides = tuple[tuple[int, int], tuple[int, int]]  # rows or columns before and after, for height and width
+
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class RootMeanSquareNorm(tf_keras.layers.Layer):
     """x / sqrt(mean(x^2) + epsilon) over the channels: LayerNorm of tokens whose mean is zero, without gamma, beta."""
 
+    def __init__(self, epsilon: float = LAYER_NORM_EPSILON, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def get_config(self):
+        return super().get_config() | {"epsilon": self.epsilon}
+
     def call(self, inputs):
         square = tf.reduce_mean(inputs * inputs, -1, keepdims=True)
-        return inputs * tf.math.rsqrt(square + LAYER_NORM_EPSILON)
+        return inputs * tf.math.rsqrt(square + self.epsilon)
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class EdgeZeros(tf_keras.layers.Layer):
-    """Zeros around [B, H, W, C] of fixed size for a 3x3 "valid" convolution of stride 2: the padding that it reads.
+    """Zeros around [B, H, W, C] of fixed size for a "valid" convolution: the padding that it reads.
 
     As a concatenation, which the runtime copies row by row; its PAD takes ten times as long for three channels.
 
     Attributes:
-      fill: before the stem, the pixel that stands for zero: one value a channel; None for zeros.
+      fill: before the first convolution, the pixel that stands for zero: one value per channel; None for zeros.
+      sides: rows and columns ((top, bottom), (left, right)); None for what a 3x3 convolution of stride 2 reads of one
+        pixel on every side.
     """
 
-    def __init__(self, fill: tuple[float, ...] | None = None, **kwargs):
+    def __init__(self, fill: tuple[float, ...] | None = None, sides: Sides | None = None, **kwargs):
         super().__init__(**kwargs)
-        self.fill = fill
+        self.fill, self.sides = fill, sides
 
     def get_config(self):
-        return super().get_config() | {"fill": self.fill}
+        return super().get_config() | {"fill": self.fill, "sides": self.sides}
 
     def call(self, inputs):
         for axis in (1, 2):
-            batch = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
-            sides = [1 if other == axis else inputs.shape[other] for other in (1, 2, 3)]
-            zeros = tf.zeros([batch, *sides])
-            if self.fill is not None:
-                zeros += tf.constant(self.fill)
-            inputs = tf.concat([zeros, inputs, zeros] if inputs.shape[axis] % 2 else [zeros, inputs], axis)
+            before, after = self.sides[axis - 1] if self.sides else (1, inputs.shape[axis] % 2)
+            parts = [self._zeros(inputs, axis, before), inputs, self._zeros(inputs, axis, after)]
+            inputs = tf.concat([part for part in parts if part is not None], axis)
         return inputs
+
+    def _zeros(self, inputs, axis: int, count: int):
+        if not count:
+            return None
+        batch = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
+        sides = [count if other == axis else inputs.shape[other] for other in (1, 2, 3)]
+        zeros = tf.zeros([batch, *sides])
+        return zeros if self.fill is None else zeros + tf.constant(self.fill)
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")

@@ -13,7 +13,6 @@ import tensorflow as tf
 import tf_keras
 
 from mobilevit_tf.layers import blocks
-from mobilevit_tf.layers.blocks import LAYER_NORM_EPSILON
 from quantize.layers import folded
 
 LEVELS = 255  # steps between the ends of an 8-bit range
@@ -24,7 +23,16 @@ STEP = 1323 * FINEST_SCORE
 SPAN = LEVELS * STEP  # 5.15: a score as far below its row's maximum counts nothing
 MARGIN = 3.0  # how far beyond those of calibration photos other photos' row maxima may lie
 COARSEST = 0.25  # step of scores; with 0.24 the answers were as near to the float model's as with STEP
+GATE_RANGE = (0.0, 255 / 256)  # TFLite's fixed output range of LOGISTIC: scale 1/256, zero point -128
 RISE = (-255 / 256, 0.0)  # range of exp(x) - 1: its steps are powers of two, so that sums of weights are exact
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class RoundedSwish(tf_keras.layers.Layer):
+    """x * sigmoid(x) whose sigmoid is rounded to TFLite's 8 bits."""
+
+    def call(self, inputs):
+        return inputs * tf.quantization.fake_quant_with_min_max_args(tf.sigmoid(inputs), *GATE_RANGE)
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -36,9 +44,9 @@ class ReproducibleNorm(folded.RootMeanSquareNorm):
 
     def call(self, inputs):
         channels = inputs.shape[-1]
-        square = tf.reduce_sum(inputs * inputs, -1, keepdims=True) + channels * LAYER_NORM_EPSILON
+        square = tf.reduce_sum(inputs * inputs, -1, keepdims=True) + channels * self.epsilon
         # The maximum changes nothing: it keeps the converter from making one RSQRT of root and division.
-        root = tf.maximum(tf.sqrt(square), LAYER_NORM_EPSILON)
+        root = tf.maximum(tf.sqrt(square), self.epsilon)
         return inputs * (2 * math.sqrt(channels) / twice_the_root(square, root))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
@@ -9,40 +11,45 @@ import tf_keras
 from tqdm import tqdm
 
 from mobilevit_tf.image.image_spec import ImageSpec
+from quantize.checks.report import LayerError, Saturation
+from quantize.recipe import Range
 from quantize.steps import qat
 
-Ranges = dict[str, tuple[float, float]]
 KEPT = 0.9999  # of a layer's values; minimum to maximum, 0.99999, 0.999 and least square error: docs/quantisation.md
 _BINS, _NARROWEST = 4096, 1e-6
 
 
-def ranges(model: tf_keras.Model, images: np.ndarray, spec: ImageSpec, batch_size: int = 8) -> Ranges:
-    """(low, high) of the output of every quantised layer, and (lowest or 0, highest) of the row maxima of scores.
+def ranges(
+    model: tf_keras.Model, outputs: Sequence[str], maxima: Sequence[str], images: np.ndarray, spec: ImageSpec,
+    batch_size: int = 8,
+) -> dict[str, Range]:  # fmt: skip
+    """(low, high) of the output of layers, and (lowest or 0, highest) of the row maxima of others.
 
     A layer's range leaves out the most extreme values, 0.005 % on each side: they cost every other value accuracy.
 
     Args:
-      model: folded float model for any batch size.
+      model: the exported float graph for any batch size.
+      outputs: names of the layers whose outputs are wanted.
+      maxima: names of the layers whose maxima over the last axis are wanted.
       images: uint8 [n, height, width, 3].
       spec: turns them into the model's input.
       batch_size: images at a time.
     """
-    names = [layer.name for layer in model.layers if qat.has_range(layer) or layer.name.endswith(qat.SCORES)]
+    wanted = {*outputs, *maxima}
+    names = [layer.name for layer in model.layers if layer.name in wanted]
     probe = tf_keras.Model(model.input, [model.get_layer(name).output for name in names])
     signature = tf.TensorSpec((None, *spec.size, 3), tf.float32)
 
     @tf.function(input_signature=[signature])
     def extremes(batch):
-        outputs = probe(batch, training=False)
-        lows = [
-            tf.reduce_max(x, -1) if name.endswith(qat.SCORES) else x for name, x in zip(names, outputs, strict=True)
-        ]
-        return tf.stack([tf.reduce_min(x) for x in lows]), tf.stack([tf.reduce_max(x) for x in outputs])
+        values = probe(batch, training=False)
+        lows = [tf.reduce_max(x, -1) if name in maxima else x for name, x in zip(names, values, strict=True)]
+        return tf.stack([tf.reduce_min(x) for x in lows]), tf.stack([tf.reduce_max(x) for x in values])
 
     @tf.function(input_signature=[signature, tf.TensorSpec((len(names), 2), tf.float32)])
     def histograms(batch, limits):
-        outputs = probe(batch, training=False)
-        return tf.stack([tf.histogram_fixed_width(x, limits[i], _BINS) for i, x in enumerate(outputs)])
+        values = probe(batch, training=False)
+        return tf.stack([tf.histogram_fixed_width(x, limits[i], _BINS) for i, x in enumerate(values)])
 
     low, high = np.zeros(len(names)), np.zeros(len(names))
     batches = [spec.normalize(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
@@ -58,8 +65,7 @@ def ranges(model: tf_keras.Model, images: np.ndarray, spec: ImageSpec, batch_siz
             bar.update()
     found = {name: (float(low[i]), float(high[i])) for i, name in enumerate(names)}
     return {
-        name: limits if name.endswith(qat.SCORES) else within(counts[i], *limits)
-        for i, (name, limits) in enumerate(found.items())
+        name: limits if name in maxima else within(counts[i], *limits) for i, (name, limits) in enumerate(found.items())
     }
 
 
@@ -78,7 +84,7 @@ def within(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:
 
 def departure(
     float_model: tf_keras.Model, quantized: tf_keras.Model, images: np.ndarray, spec: ImageSpec
-) -> tuple[list[dict], list[dict]]:
+) -> tuple[list[LayerError], list[Saturation]]:
     """Where the quantised model departs from the float one, and what saturates.
 
     Args:
@@ -87,8 +93,7 @@ def departure(
       spec: turns them into the models' input.
 
     Returns:
-      ([{"layer", "relative_error"}], largest error first: root mean square of the difference over that of the float
-      output; [{"layer", "low", "high", "saturated"}], most saturated first: share of float outputs outside the range).
+      The layers with the largest error first, and the most saturated first.
     """
     limits = qat.output_ranges(quantized)
     names = list(limits)
@@ -100,10 +105,10 @@ def departure(
     for name, exact, rounded in zip(names, before(batch, training=False), after(batch, training=False), strict=True):
         power = float(tf.sqrt(tf.reduce_mean(exact**2)))
         error = float(tf.sqrt(tf.reduce_mean((exact - rounded) ** 2)))
-        errors.append({"layer": name, "relative_error": error / max(power, 1e-12)})
+        errors.append(LayerError(name, error / max(power, 1e-12)))
         low, high = limits[name]
         outside = float(tf.reduce_mean(tf.cast((exact < low) | (exact > high), tf.float32)))
-        saturation.append({"layer": name, "low": low, "high": high, "saturated": outside})
-    errors.sort(key=lambda row: -row["relative_error"])
-    saturation.sort(key=lambda row: -row["saturated"])
+        saturation.append(Saturation(name, low, high, outside))
+    errors.sort(key=lambda row: -row.relative_error)
+    saturation.sort(key=lambda row: -row.saturated)
     return errors, saturation

@@ -1,112 +1,96 @@
-"""From trained weights to the weights of the folded graph that is quantised and exported; exact, no TensorFlow.
+"""Exact rewrites of a trained graph: what the exported graph need not compute at run time.
 
-Four identities of the trained network, applied by weight name:
-1. BatchNorm is a scale and a shift a channel: both go into the convolution before it.
-2. LayerNorm's gamma and beta are a scale and a shift a channel: both go into the 1x1 convolutions that read it.
-3. LayerNorm does not see a constant added to all channels of a token. Everything that writes to the residual stream
-   (the projection, attention's and the feed-forward network's last 1x1 convolution) is made to write tokens of mean
-   zero, after which LayerNorm is `folded_layers.RootMeanSquareNorm`: one pass less over the tokens, and no
-   subtraction whose operands were both rounded to 8 bits.
-4. Softmax's factor 1 / sqrt(d / heads) is a scale of the queries.
+Each takes a `Graph` and returns one that gives the same logits. They look for layers by type and by what reads what,
+so that they hold for every family.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
 
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
+from tf_keras import layers as keras_layers
 
-from mobilevit_tf.errors import UserError
-from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers.dropout import StatelessDropout
+from quantize.graph import Graph, Node, Ref
 
-BATCH_NORM_EPSILON = 1e-5
-_NORM_READERS = {
-    "norm1": ("attention_query", "attention_key", "attention_value"),
-    "norm2": ("ffn1",),
-    "norm": ("output_conv",),
-}
-_RESIDUAL_WRITERS = ("_vit_projection_conv", "_attention_output", "_ffn2")
+CONVOLUTIONS = (keras_layers.Conv2D, keras_layers.DepthwiseConv2D)  # PointwiseConv2D is a Conv2D
 
 
-def fold(weights: Mapping[str, np.ndarray], num_heads: int) -> dict[str, np.ndarray]:
-    """The weights of `mobilevit.build(..., folded=True)` from those of the trained model.
-
-    Args:
-      weights: float32 arrays by name, as `weights.to_dict` gives them and a model file holds them.
-      num_heads: attention heads of the variant.
-
-    Raises:
-      UserError: where a BatchNorm has no convolution before it: the weights belong to another architecture.
-    """
-    folded = {name: np.asarray(value, np.float64) for name, value in weights.items()}
-    for name in [name for name in weights if name.endswith("_bn/gamma")]:
-        _fold_batch_norm(folded, name.removesuffix("_bn/gamma"))
-    for name in [name for name in weights if name.endswith("/gamma") and name in folded]:
-        _fold_layer_norm(folded, name.removesuffix("/gamma"))
-    for layer in {name.split("/")[0] for name in folded}:
-        if layer.endswith(_RESIDUAL_WRITERS):
-            _center(folded, layer)
-        if layer.endswith("_attention_query"):
-            for part in ("kernel", "bias"):
-                folded[f"{layer}/{part}"] = folded[f"{layer}/{part}"] / np.sqrt(
-                    weights[f"{layer}/bias"].size // num_heads
-                )
-    folded["classifier/kernel"] = folded["classifier/kernel"][np.newaxis, np.newaxis]  # dense as 1x1 convolution
-    return {name: value.astype(np.float32) for name, value in folded.items()}
+def drop_dropout(graph: Graph) -> Graph:
+    """Without the layers that do nothing at inference."""
+    return graph.without(*(node.name for node in graph.nodes.values() if issubclass(node.kind, StatelessDropout)))
 
 
-def fold_normalization(folded: dict[str, np.ndarray], spec: ImageSpec) -> tuple[float, float, float]:
-    """Makes the stem take RGB in [0, 1] instead of what `spec.normalize` gives; in place.
-
-    value = pixel * scale + offset a channel: the scale and the channels' order go into the kernel, the offset into the
-    bias. The zeros around the image stand for the pixel whose value is 0.
-
-    Returns:
-      That pixel, RGB in [0, 1]: what `EdgeZeros` must fill in before the stem.
-    """
-    low, high = spec.range
-    scale = (high - low) / np.asarray(spec.std)
-    offset = (low - np.asarray(spec.mean)) / np.asarray(spec.std)
-    fill = -offset / scale
-    kernel = folded["stem_conv/kernel"]  # [3, 3, 3, out]
-    folded["stem_conv/bias"] = (folded["stem_conv/bias"] + np.einsum("hwio,i->o", kernel, offset)).astype(np.float32)
-    kernel = (kernel * scale[:, np.newaxis]).astype(np.float32)
-    if spec.color_order == "BGR":
-        kernel, fill = kernel[:, :, ::-1], fill[::-1]
-    folded["stem_conv/kernel"] = np.ascontiguousarray(kernel)
-    return tuple(float(value) + 0.0 for value in fill)
+def fold_batch_norms(graph: Graph) -> Graph:
+    """BatchNorm is a scale and a shift per channel: both go into the convolution before it, where there is one."""
+    for norm in [node for node in graph.nodes.values() if issubclass(node.kind, keras_layers.BatchNormalization)]:
+        conv = graph.nodes.get(norm.inputs[0])
+        if conv is None or not _can_take_scale(conv) or len(graph.readers()[conv.name]) > 1:
+            continue
+        scale, shift = _scale_and_shift(norm)
+        bias = conv.weights["bias"] * scale + shift if conv.config["use_bias"] else shift
+        if issubclass(conv.kind, keras_layers.DepthwiseConv2D):
+            # [rows, columns, channels, multiplier], one scale for each of the channels * multiplier outputs
+            kernel = conv.weights["depthwise_kernel"]
+            arrays = {"depthwise_kernel": kernel * scale.reshape(kernel.shape[2:])}
+        else:
+            arrays = {"kernel": conv.weights["kernel"] * scale}  # [rows, columns, in, out]
+        config = {**conv.config, "use_bias": True}
+        graph = graph.with_nodes(dataclasses.replace(conv, config=config).holding(**arrays, bias=bias))
+        graph = graph.without(norm.name)
+    return graph
 
 
-def _fold_batch_norm(folded: dict[str, np.ndarray], name: str) -> None:
-    """y = gamma * (conv(x) - mean) / sqrt(variance + eps) + beta, as one convolution with a bias."""
-    gamma, beta, mean, variance = (
-        folded.pop(f"{name}_bn/{part}") for part in ("gamma", "beta", "moving_mean", "moving_variance")
-    )
-    scale = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
-    if f"{name}_conv/kernel" in folded:
-        folded[f"{name}_conv/kernel"] *= scale  # [h, w, in, out]
-    elif f"{name}_conv/depthwise_kernel" in folded:
-        folded[f"{name}_conv/depthwise_kernel"] *= scale[:, np.newaxis]  # [h, w, channels, 1]
-    else:
-        raise UserError(
-            f"weight {name}_bn/gamma: no convolution {name}_conv before it: not a MobileViT of this project"
-        )
-    folded[f"{name}_conv/bias"] = beta - mean * scale
+def _can_take_scale(node: Node) -> bool:
+    return issubclass(node.kind, CONVOLUTIONS) and node.config["activation"] == "linear"
 
 
-def _fold_layer_norm(folded: dict[str, np.ndarray], name: str) -> None:
-    """Readers of gamma * n + beta become readers of n."""
-    gamma, beta = folded.pop(f"{name}/gamma"), folded.pop(f"{name}/beta")
-    block, _, kind = name.rpartition("_")
-    for reader in _NORM_READERS[kind]:
-        kernel = folded[f"{block}_{reader}/kernel"]  # [1, 1, in, out]
-        folded[f"{block}_{reader}/bias"] = folded[f"{block}_{reader}/bias"] + beta @ kernel[0, 0]
-        folded[f"{block}_{reader}/kernel"] = kernel * gamma[:, np.newaxis]
+def _scale_and_shift(norm: Node) -> tuple[np.ndarray, np.ndarray]:
+    """y = scale * x + shift of a BatchNorm at inference."""
+    scale = norm.weights.get("gamma", 1.0) / np.sqrt(norm.weights["moving_variance"] + norm.config["epsilon"])
+    return scale, norm.weights.get("beta", 0.0) - norm.weights["moving_mean"] * scale
 
 
-def _center(folded: dict[str, np.ndarray], layer: str) -> None:
-    """Takes the mean over the output channels out of a 1x1 convolution."""
-    for part in ("kernel", "bias"):
-        if f"{layer}/{part}" in folded:
-            value = folded[f"{layer}/{part}"]
-            folded[f"{layer}/{part}"] = value - value.mean(-1, keepdims=True)
+def batch_norms_as_convolutions(graph: Graph) -> Graph:
+    """A BatchNorm that no convolution could take is a depthwise 1x1 convolution of its own."""
+    changed = []
+    for norm in graph.nodes.values():
+        if issubclass(norm.kind, keras_layers.BatchNormalization) and len(norm.shape) == 3:
+            scale, shift = _scale_and_shift(norm)
+            made = norm.made(keras_layers.DepthwiseConv2D, kernel_size=1, use_bias=True)
+            kernel = np.reshape(scale, (1, 1, -1, 1))  # [C] -> [1, 1, C, 1]
+            changed.append(dataclasses.replace(made, weights={"depthwise_kernel": kernel, "bias": shift}))
+    return graph.with_nodes(*changed)
+
+
+def plain_convolutions(graph: Graph) -> Graph:
+    """Matrix products over the channels, which train faster, as the 1x1 convolutions that they are."""
+    pointwise = [node for node in graph.nodes.values() if issubclass(node.kind, blocks.PointwiseConv2D)]
+    return graph.with_nodes(*(node.made(keras_layers.Conv2D, **node.config) for node in pointwise))
+
+
+def dense_as_convolutions(graph: Graph) -> Graph:
+    """Dense layers on [B, C] as 1x1 convolutions on [B, 1, 1, C], which have one 8-bit range per channel."""
+    for dense in [node for node in graph.nodes.values() if issubclass(node.kind, keras_layers.Dense)]:
+        source = graph.nodes.get(dense.inputs[0])
+        if len(dense.shape) != 1 or source is None or len(source.shape) != 1:
+            continue
+        kept = {key: dense.config[key] for key in ("use_bias", "activation", "dtype")}
+        conv = dense.made(keras_layers.Conv2D, filters=dense.config["units"], kernel_size=1, **kept)
+        conv = conv.holding(kernel=dense.weights["kernel"][np.newaxis, np.newaxis])  # [in, out] -> [1, 1, in, out]
+        pooled = issubclass(source.kind, keras_layers.GlobalAveragePooling2D) and len(graph.readers()[source.name]) == 1
+        if pooled:
+            graph = graph.with_nodes(dataclasses.replace(source, config={**source.config, "keepdims": True}))
+        else:
+            pixel = Node(f"{dense.name}_pixel", keras_layers.Reshape, {"target_shape": (1, 1, *source.shape)},
+                         (Ref(source.name),))  # fmt: skip
+            graph = graph.inserted(pixel, source.name, lambda node, name=dense.name: node.name == name)
+            conv = conv.reading({source.name: pixel.name})
+        flat = "logits" if graph.output == dense.name else f"{dense.name}_flat"
+        graph = graph.with_nodes(dataclasses.replace(conv, shape=(1, 1, *dense.shape)))
+        flatten = Node(flat, keras_layers.Flatten, {}, (Ref(dense.name),), shape=dense.shape)
+        graph = graph.inserted(flatten, dense.name)  # [B, 1, 1, N] -> [B, N]
+    return graph

@@ -1,12 +1,9 @@
-"""The folded graph with fake quantisation: TFMOT's wrappers with this project's own QuantizeConfigs.
+"""The exported graph with fake quantisation: TFMOT's wrappers with this project's own QuantizeConfigs.
 
-What the configs decide, layer by layer, so that the converted file is one XNNPACK partition:
-- Convolutions (dense layers are 1x1 convolutions): 8-bit weights a channel, 8-bit outputs.
-- Swish: its sigmoid has TFLite's fixed LOGISTIC range, its product a range of its own.
-- Attention's products and the norms stay float between 8-bit tensors: XNNPACK has no 8-bit kernels for them that take
-  what they read, and its float ones are fast. Between the products stand 8-bit scores and a table of exponentials.
-- A concatenation and what feeds it have one range; what norms and attention's products read has exact steps (`settle`).
-- Padding, resizes, reshapes and transposes: no range of their own, they carry their input's.
+Convolutions (dense layers are 1x1 convolutions) get 8-bit weights per channel. Which outputs are rounded to 8 bits,
+in what range, and what the 8-bit graph computes in place of a float layer, the recipe says for each node, so that the
+converted file is one XNNPACK partition. A concatenation and what feeds it have one range; what norms and attention's
+products read has exact steps (`settle`).
 """
 
 from __future__ import annotations
@@ -24,29 +21,10 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
 )
 
 from mobilevit_tf.layers import blocks
-from quantize.layers import folded, reproducible
+from quantize.graph import Graph, build
+from quantize.recipe import Ranges, Recipe, Rounding
 from quantize.steps import settle
-
-GATE_RANGE = (0.0, 255 / 256)  # TFLite's fixed output range of LOGISTIC: scale 1/256, zero point -128
-SCORES, EXPONENTIAL = "_attention_scores", "_attention_exponential"
-_NO_RANGE_OF_ITS_OWN = (
-    tf_keras.layers.InputLayer,
-    tf_keras.layers.Flatten,
-    blocks.SplitPatches,
-    blocks.MergePatches,
-    blocks.ResizeToMultiple,
-    blocks.ResizeLike,
-    folded.EdgeZeros,
-    folded.Exponential,
-    reproducible.TableExponential,
-)
-# What the int8 graph computes in place of float layers, so that every runtime finds the same number.
-_REPRODUCIBLE = {
-    blocks.ProductTransposed: reproducible.NegativeProduct,
-    folded.Exponential: reproducible.TableExponential,
-    folded.WeightedMean: reproducible.TableWeightedMean,
-    folded.RootMeanSquareNorm: reproducible.ReproducibleNorm,
-}
+from quantize.steps.fold import CONVOLUTIONS
 
 
 class ChannelQuantizer(quantizers.LastValueQuantizer):
@@ -82,19 +60,16 @@ class RangeQuantizer(quantizers.MovingAverageQuantizer):
         return {"frozen": self.frozen}
 
 
-def _gate(inputs: tf.Tensor) -> tf.Tensor:
-    return tf.quantization.fake_quant_with_min_max_args(tf.sigmoid(inputs), *GATE_RANGE)
-
-
 class LayerConfig(quantize_config.QuantizeConfig):
     """How one layer is quantised.
 
     Attributes:
       frozen: fine-tuning does not move the output's range.
+      rounded: the output is rounded to 8 bits; otherwise the weights alone are.
     """
 
-    def __init__(self, frozen: bool):
-        self.frozen = frozen
+    def __init__(self, frozen: bool, rounded: bool = True):
+        self.frozen, self.rounded = frozen, rounded
 
     def get_weights_and_quantizers(self, layer):
         if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
@@ -111,14 +86,13 @@ class LayerConfig(quantize_config.QuantizeConfig):
         return []
 
     def set_quantize_activations(self, layer, quantize_activations):
-        if isinstance(layer, blocks.Swish):
-            layer.gate = _gate
+        pass
 
     def get_output_quantizers(self, layer):
-        return [RangeQuantizer(self.frozen)]
+        return [RangeQuantizer(self.frozen)] if self.rounded else []
 
     def get_config(self):
-        return {"frozen": self.frozen}
+        return {"frozen": self.frozen, "rounded": self.rounded}
 
 
 class _NoRegistry(quantize_registry.QuantizeRegistry):
@@ -147,44 +121,43 @@ class _Scheme(quantize_scheme.QuantizeScheme):
 _SCOPE = {cls.__name__: cls for cls in (ChannelQuantizer, RangeQuantizer, LayerConfig)}
 
 
-def has_range(layer: tf_keras.layers.Layer) -> bool:
-    """True where a layer's output is rounded to 8 bits in a range of its own."""
-    return not isinstance(layer, _NO_RANGE_OF_ITS_OWN) and not layer.name.endswith(SCORES)
-
-
-def apply(model: tf_keras.Model, ranges: dict[str, tuple[float, float]], *, frozen: bool) -> tf_keras.Model:
-    """Wraps the layers of a folded float model for fake quantisation.
+def apply(
+    graph: Graph, recipe: Recipe, ranges: Ranges, *, frozen: bool, batch_size: int | None = None
+) -> tf_keras.Model:
+    """The fake-quantised model of a cheapened float graph, with its weights.
 
     Args:
-      model: from `mobilevit.build(..., folded=True, softmax=False)`, with its weights; left as it is.
-      ranges: (lowest, highest) output by layer name, from `calibration`; some are widened by `settle`.
+      graph: from the recipe's `cheapen`.
+      recipe: says how each node is rounded.
+      ranges: (lowest, highest) output by node, from `calibration`; some are widened by `settle`.
       frozen: fine-tuning keeps the ranges instead of following them with a moving average.
+      batch_size: of the model's input; None for any.
 
     Returns:
       A Functional model of the same outputs but for 8-bit rounding, ready to be fine-tuned or converted.
     """
+    model, readers = build(graph, batch_size), graph.readers()
 
-    def annotate(layer):
-        made = _reproducible(layer, ranges)
-        return quantize.quantize_annotate_layer(made, LayerConfig(frozen)) if has_range(layer) else made
+    def annotate(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
+        if layer.name not in graph.nodes:  # the input
+            return layer
+        node = graph.nodes[layer.name]
+        if isinstance(layer, blocks.ScaledSoftmax):
+            raise ValueError(f"{layer.name} is a softmax, which has no 8-bit kernel: cheapen the graph first")
+        made = recipe.replace(node, ranges) or layer
+        rounded = recipe.rounding(node, readers[node.name]) is Rounding.RANGE
+        if not rounded and not issubclass(node.kind, CONVOLUTIONS):
+            return made
+        return quantize.quantize_annotate_layer(made, LayerConfig(frozen, rounded))
 
     with tf_keras.utils.custom_object_scope(_SCOPE):
         annotated = tf_keras.models.clone_model(model, clone_function=annotate)
         annotated.set_weights(model.get_weights())
         quantized = quantize.quantize_apply(annotated, _Scheme())
-    for wrapper in settle.wrappers(quantized):
+    for wrapper in settle.rounded(quantized):
         settle.set_range(wrapper, *_range_with_zero(*ranges[wrapper.layer.name]))
     settle.settle(quantized)
     return quantized
-
-
-def _reproducible(layer: tf_keras.layers.Layer, ranges: dict[str, tuple[float, float]]) -> tf_keras.layers.Layer:
-    if isinstance(layer, blocks.ScaledSoftmax):
-        raise ValueError(f"{layer.name} is a softmax, which has no 8-bit kernel: build the model with softmax=False")
-    made = _REPRODUCIBLE.get(type(layer))
-    if made is reproducible.TableExponential:
-        return made(ranges.get(layer.name.replace(EXPONENTIAL, SCORES)), name=layer.name)
-    return made(name=layer.name) if made else layer
 
 
 def _range_with_zero(low: float, high: float) -> tuple[float, float]:
@@ -195,4 +168,4 @@ def _range_with_zero(low: float, high: float) -> tuple[float, float]:
 
 def output_ranges(model: tf_keras.Model) -> dict[str, tuple[float, float]]:
     """(lowest, highest) by layer name, as the quantised model holds them now."""
-    return {wrapper.layer.name: settle.get_range(wrapper) for wrapper in settle.wrappers(model)}
+    return {wrapper.layer.name: settle.get_range(wrapper) for wrapper in settle.rounded(model)}

@@ -43,7 +43,7 @@ def share_ranges(model: tf_keras.Model) -> None:
     on how that is rounded: one file would give several answers.
     """
     sources = _sources(model)
-    for wrapper in wrappers(model):
+    for wrapper in reversed(rounded(model)):  # the last first: what feeds it may be a concatenation itself
         if isinstance(wrapper.layer, tf_keras.layers.Concatenate):
             for source in sources[wrapper.name]:
                 set_range(source, *get_range(wrapper))
@@ -83,12 +83,14 @@ def widen_operands(model: tf_keras.Model) -> None:
     XNNPACK takes no sum with an operand of less than 1/1024. All 255 steps of one below 1/512 are half a step of the
     sum; where a norm reads it too, that norm loses as much, which takes a branch 500 times larger than its stream.
     """
-    sources = _sources(model)
-    for wrapper in reversed(wrappers(model)):  # the last sum first: an operand that is widened may be a sum itself
-        if not isinstance(wrapper.layer, tf_keras.layers.Add):
+    sources, owners = _sources(model), rounded(model)
+    readers = {parent: layer for layer, parents in _parents(model).items() for parent in parents}
+    for layer in reversed(model.layers):  # the last sum first: an operand that is widened may be a sum itself
+        if not isinstance(getattr(layer, "layer", layer), tf_keras.layers.Add):
             continue
-        low, high = get_range(wrapper)
-        for source in sources[wrapper.name]:
+        # A sum whose activation the converter fuses has the activation's range.
+        low, high = get_range(layer if layer in owners else model.get_layer(readers[layer.name]))
+        for source in sources[layer.name]:
             lowest, highest = get_range(source)
             factor = 2.0 ** max(0, math.ceil(math.log2((high - low) / (highest - lowest) / LARGEST_RATIO)))
             set_range(source, lowest * factor, highest * factor)
@@ -96,7 +98,7 @@ def widen_operands(model: tf_keras.Model) -> None:
 
 def set_weight_ranges(model: tf_keras.Model) -> None:
     """Fits the ranges of the weights to the weights, as a training step does."""
-    for wrapper in wrappers(model):
+    for wrapper in wrapped(model):
         for weight, quantizer, variables in wrapper._weight_vars:
             axes = tuple(axis for axis in range(len(weight.shape)) if axis != quantizer.axis)
             high = np.maximum(np.abs(weight.numpy()).max(axes), 1e-8)
@@ -107,7 +109,7 @@ def set_weight_ranges(model: tf_keras.Model) -> None:
 def round_biases(model: tf_keras.Model) -> None:
     """Rounds each bias to the file's grid, input step times weight step, as the converter will."""
     sources = _sources(model)
-    for wrapper in wrappers(model):
+    for wrapper in wrapped(model):
         if not wrapper._weight_vars or not wrapper.layer.use_bias:
             continue
         ((_, _, variables),) = wrapper._weight_vars
@@ -124,9 +126,14 @@ def round_fill(model: tf_keras.Model) -> None:
             layer.fill = tuple(round(value * LEVELS) / LEVELS for value in layer.fill)
 
 
-def wrappers(model: tf_keras.Model) -> list[quantize_wrapper.QuantizeWrapperV2]:
-    """The layers whose output is rounded to 8 bits."""
+def wrapped(model: tf_keras.Model) -> list[quantize_wrapper.QuantizeWrapperV2]:
+    """The layers whose weights or output are rounded to 8 bits."""
     return [layer for layer in model.layers if isinstance(layer, quantize_wrapper.QuantizeWrapperV2)]
+
+
+def rounded(model: tf_keras.Model) -> list[quantize_wrapper.QuantizeWrapperV2]:
+    """The layers whose output is rounded to 8 bits."""
+    return [wrapper for wrapper in wrapped(model) if wrapper._output_quantizers]
 
 
 def get_range(wrapper: quantize_wrapper.QuantizeWrapperV2) -> Range:
@@ -141,20 +148,25 @@ def set_range(wrapper: quantize_wrapper.QuantizeWrapperV2, low: float, high: flo
     wrapper._output_quantizer_vars["max_var"].assign(high)
 
 
-def _sources(model: tf_keras.Model) -> dict[str, list[quantize_wrapper.QuantizeWrapperV2 | None]]:
-    """By layer name, for each input the wrapper that rounds it, behind layers that carry a range; None: the pixels."""
+def _parents(model: tf_keras.Model) -> dict[str, list[str]]:
+    """By layer name, the names of the layers that it reads."""
     # TFMOT shares layers without a range with its intermediate models, and they have those models' nodes too.
-    parents = {
-        node.layer.name: [parent.layer for parent in node.parent_nodes]
+    return {
+        node.layer.name: [parent.layer.name for parent in node.parent_nodes]
         for nodes in model._nodes_by_depth.values()
         for node in nodes
     }
 
-    def rounded(found: tf_keras.layers.Layer) -> quantize_wrapper.QuantizeWrapperV2 | None:
-        while not isinstance(found, quantize_wrapper.QuantizeWrapperV2):
+
+def _sources(model: tf_keras.Model) -> dict[str, list[quantize_wrapper.QuantizeWrapperV2 | None]]:
+    """By layer name, for each input the wrapper that rounds it, behind layers that carry a range; None: the pixels."""
+    parents = _parents(model)
+
+    def rounder(name: str) -> quantize_wrapper.QuantizeWrapperV2 | None:
+        while not isinstance(found := model.get_layer(name), quantize_wrapper.QuantizeWrapperV2):
             if isinstance(found, tf_keras.layers.InputLayer):
                 return None
-            found = parents[found.name][0]
+            name = parents[name][0]
         return found
 
-    return {name: [rounded(layer) for layer in inputs] for name, inputs in parents.items()}
+    return {name: [rounder(parent) for parent in inputs] for name, inputs in parents.items()}

@@ -1,0 +1,84 @@
+"""The export of any family of convolutions, attention and standard layers.
+
+Where a pass finds its pattern it applies, where not it changes nothing: a family without BatchNorm loses none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import tf_keras
+from tf_keras import layers as keras_layers
+
+from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.layers import blocks
+from quantize.graph import Graph, Node
+from quantize.layers import folded, reproducible
+from quantize.recipe import Range, Ranges, Rounding
+from quantize.settings import MODES
+from quantize.steps import activations, attention, edges, fold, norms
+
+_CARRIES_ITS_INPUT = (
+    keras_layers.Flatten,
+    keras_layers.Reshape,
+    keras_layers.Permute,
+    keras_layers.ZeroPadding2D,
+    keras_layers.Cropping2D,
+    keras_layers.MaxPooling2D,
+    keras_layers.AveragePooling2D,
+    keras_layers.UpSampling2D,
+    blocks.SplitPatches,
+    blocks.MergePatches,
+    blocks.ResizeToMultiple,
+    blocks.ResizeLike,
+    folded.EdgeZeros,
+    folded.Exponential,
+)
+_TAKES_AN_ACTIVATION = (*fold.CONVOLUTIONS, keras_layers.Add, keras_layers.Rescaling)  # the converter fuses it
+# What the int8 graph computes in place of float layers, so that every runtime finds the same number.
+_REPRODUCIBLE: dict[type, type] = {
+    blocks.ProductTransposed: reproducible.NegativeProduct,
+    folded.WeightedMean: reproducible.TableWeightedMean,
+    blocks.Swish: reproducible.RoundedSwish,
+}
+
+
+class DefaultRecipe:
+    """See `quantize.recipe.Recipe`."""
+
+    modes = MODES
+    reads_row_maxima = (folded.Exponential,)
+
+    def lower(self, graph: Graph, spec: ImageSpec) -> Graph:
+        graph = fold.drop_dropout(graph)
+        graph = activations.constant_arithmetic(activations.layers_of_their_own(graph))
+        graph = fold.batch_norms_as_convolutions(fold.fold_batch_norms(graph))
+        graph = norms.fold_layer_norms(fold.plain_convolutions(graph))
+        graph = fold.dense_as_convolutions(attention.fold_scales(graph))
+        return edges.fold_input(edges.copied_edges(graph), spec)
+
+    def cheapen(self, graph: Graph, row_maxima: Ranges) -> Graph:
+        return attention.with_shifts(attention.divide_after_product(graph), row_maxima)
+
+    def rounding(self, node: Node, readers: Sequence[Node]) -> Rounding:
+        if issubclass(node.kind, _CARRIES_ITS_INPUT):
+            return Rounding.INPUT
+        if any(issubclass(reader.kind, folded.Exponential) for reader in readers):
+            return Rounding.FLOAT
+        fused = len(readers) == 1 and activations.is_clip(readers[0])
+        return Rounding.FLOAT if fused and issubclass(node.kind, _TAKES_AN_ACTIVATION) else Rounding.RANGE
+
+    def fixed_range(self, node: Node) -> Range | None:
+        return reproducible.GATE_RANGE if activations.is_sigmoid(node) else None
+
+    def replace(self, node: Node, ranges: Ranges) -> tf_keras.layers.Layer | None:
+        if node.kind is folded.Exponential:
+            return reproducible.TableExponential(ranges.get(node.inputs[0]), name=node.name)
+        if node.kind is folded.RootMeanSquareNorm:
+            return reproducible.ReproducibleNorm(node.config["epsilon"], name=node.name)
+        made = _REPRODUCIBLE.get(node.kind)
+        return made(name=node.name) if made else None
+
+
+RECIPE = DefaultRecipe()

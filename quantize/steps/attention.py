@@ -1,0 +1,76 @@
+"""Exact rewrites of attention: softmax(scale * q k^T) v, its scale in the queries, its division after the product."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+
+from mobilevit_tf.layers import blocks
+from quantize.graph import Graph, Node
+from quantize.layers.folded import Exponential, WeightedMean
+from quantize.steps.fold import CONVOLUTIONS
+
+
+def fold_scales(graph: Graph) -> Graph:
+    """Softmax's factor 1 / sqrt(d / heads) is a scale of the queries, where a convolution makes them."""
+    for softmax in [node for node in graph.nodes.values() if issubclass(node.kind, blocks.ScaledSoftmax)]:
+        query = _maker_of_queries(graph, softmax)
+        if query is None:
+            continue
+        divisor = 1 / softmax.config["scale"]
+        graph = graph.with_nodes(
+            query.holding(**{key: value / divisor for key, value in query.weights.items()}),
+            softmax.made(blocks.ScaledSoftmax, scale=1.0),
+        )
+    return graph
+
+
+def _maker_of_queries(graph: Graph, softmax: Node) -> Node | None:
+    """The convolution whose output is split into queries and read by nothing else."""
+    node, readers = graph.nodes[softmax.inputs[0]], graph.readers()
+    for kind in (blocks.ProductTransposed, blocks.SplitPatches):
+        if not issubclass(node.kind, kind) or len(readers[node.name]) > 1:
+            return None
+        node = graph.nodes[node.inputs[0]]
+    return node if issubclass(node.kind, CONVOLUTIONS) and len(readers[node.name]) == 1 else None
+
+
+def divide_after_product(graph: Graph) -> Graph:
+    """Softmax times values as exponentials times values, divided by the exponentials' sum: fewer divisions.
+
+    A division of N * c numbers per head, where softmax divides N * N.
+    """
+    names, changed = {}, []
+    for softmax in graph.nodes.values():
+        readers = graph.readers()[softmax.name]
+        plain = issubclass(softmax.kind, blocks.ScaledSoftmax) and softmax.config["scale"] == 1.0
+        if plain and len(readers) == 1 and readers[0].kind is blocks.ProductTransposed:
+            names[softmax.name] = softmax.name.removesuffix("softmax") + "exponential"
+            changed += [softmax.made(Exponential), readers[0].made(WeightedMean)]
+    return graph.with_nodes(*changed).renamed(names)
+
+
+def with_shifts(graph: Graph, row_maxima: dict[str, tuple[float, float]]) -> Graph:
+    """The graph whose exponentials subtract a constant where calibration says that one will do.
+
+    Args:
+      graph: with `Exponential` nodes.
+      row_maxima: (lowest or 0, highest or 0) of the row maxima of the scores, by the name of the scores' node.
+    """
+    changed = []
+    for node in graph.nodes.values():
+        if node.kind is Exponential and node.inputs[0] in row_maxima:
+            shift = constant_shift(*row_maxima[node.inputs[0]])
+            changed.append(dataclasses.replace(node, config={"shift": shift}))
+    return graph.with_nodes(*changed)
+
+
+FARTHEST = 60.0  # of a calibrated row maximum from 0; exp leaves float32 at 88, and unseen photos may go farther
+
+
+def constant_shift(low: float, high: float) -> float | None:
+    """What to subtract from scores whose row maxima are in [low, high]; None: the row maximum itself."""
+    if low >= -FARTHEST and high <= FARTHEST:
+        return 0.0
+    return (low + high) / 2 if high - low <= 2 * FARTHEST else None

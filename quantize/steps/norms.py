@@ -1,0 +1,103 @@
+"""Exact rewrites of LayerNorm: its scale, shift and centring go into the convolutions around it.
+
+LayerNorm's gamma and beta are a scale and a shift per channel: both go into the 1x1 convolutions that read it. And it
+does not see a constant that is added to all channels of a token: what writes to the residual stream is made to write
+tokens of mean zero, after which LayerNorm is `RootMeanSquareNorm`. That saves one pass over the tokens, and a
+subtraction whose operands were both rounded to 8 bits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+from tf_keras import layers as keras_layers
+
+from mobilevit_tf.layers import blocks
+from quantize.graph import Graph, Node
+from quantize.layers.folded import RootMeanSquareNorm
+
+# What makes each token a weighted mean of tokens: a constant or a scale per channel passes through.
+_RESIZES = (blocks.ResizeToMultiple, blocks.ResizeLike)
+
+
+def fold_layer_norms(graph: Graph) -> Graph:
+    """Every LayerNorm whose surroundings allow it becomes a `RootMeanSquareNorm`; the others stay as they are."""
+    writers: set[str] = set()
+    for norm in [node for node in graph.nodes.values() if issubclass(node.kind, keras_layers.LayerNormalization)]:
+        readers, stream = _readers(graph, norm.name), _writers(graph, norm.inputs[0])
+        if not readers or not stream or not all(_is_convolution(node, (1, 1)) for node in readers):
+            continue
+        writers |= stream
+        for conv in readers:
+            graph = graph.with_nodes(_with_affine(conv, norm))
+        made = norm.made(RootMeanSquareNorm, epsilon=norm.config["epsilon"])
+        graph = graph.with_nodes(dataclasses.replace(made, weights={}))
+    return graph.with_nodes(*(_centred(graph.nodes[name]) for name in writers))
+
+
+def _with_affine(conv: Node, norm: Node) -> Node:
+    """A reader of gamma * n + beta as a reader of n."""
+    kernel = conv.weights["kernel"]  # [1, 1, in, out]
+    bias = conv.weights.get("bias", 0.0) + norm.weights["beta"] @ kernel[0, 0]
+    config = {**conv.config, "use_bias": True}
+    return dataclasses.replace(conv, config=config).holding(kernel=kernel * norm.weights["gamma"][:, None], bias=bias)
+
+
+def _centred(conv: Node) -> Node:
+    """The convolution without the mean over its output channels."""
+    return conv.holding(**{key: value - value.mean(-1, keepdims=True) for key, value in conv.weights.items()})
+
+
+def _readers(graph: Graph, name: str) -> list[Node]:
+    """What reads the values of a node, behind resizes."""
+    found = []
+    for node in graph.readers()[name]:
+        if not _takes_size_alone(node, name):
+            found += _readers(graph, node.name) if issubclass(node.kind, _RESIZES) else [node]
+    return found
+
+
+def _writers(graph: Graph, start: str) -> set[str]:
+    """The convolutions that write to the residual stream that `start` is part of; empty where others do, or read it."""
+    readers, stream, writers, left = graph.readers(), set(), set(), [start]
+    while left:
+        name = left.pop()
+        if name in stream:
+            continue
+        stream.add(name)
+        node = graph.nodes.get(name)
+        if node is None:
+            return set()
+        if issubclass(node.kind, (keras_layers.Add, blocks.ResizeToMultiple)):
+            left += node.inputs
+        elif _is_convolution(node):
+            writers.add(name)
+        else:
+            return set()
+        for reader in readers[name]:
+            if issubclass(reader.kind, (keras_layers.Add, blocks.ResizeToMultiple)):
+                left.append(reader.name)
+            elif not _sees_no_mean(reader, name):
+                return set()
+    return writers
+
+
+def _sees_no_mean(reader: Node, name: str) -> bool:
+    return _takes_size_alone(reader, name) or issubclass(
+        reader.kind, (keras_layers.LayerNormalization, RootMeanSquareNorm)
+    )
+
+
+def _takes_size_alone(reader: Node, name: str) -> bool:
+    """True for what is called on (x, reference) with `name` as reference."""
+    return issubclass(reader.kind, (blocks.ResizeLike, blocks.MergePatches)) and reader.inputs[0] != name
+
+
+def _is_convolution(node: Node, kernel_size: tuple[int, int] | None = None) -> bool:
+    return (
+        issubclass(node.kind, keras_layers.Conv2D)
+        and not issubclass(node.kind, keras_layers.DepthwiseConv2D)
+        and node.config["activation"] == "linear"
+        and kernel_size in (None, tuple(node.config["kernel_size"]))
+    )
