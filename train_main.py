@@ -41,6 +41,7 @@ flags.DEFINE_enum("augment", _AUGMENT.mode, ["none", "basic", "advanced"], "basi
                   "advanced: with RandAugment, Mixup and CutMix.")  # fmt: skip
 flags.DEFINE_bool("flip", _AUGMENT.flip, "Mirror half of the photos; digits and letters must not be.")
 flags.DEFINE_list("crop_scale", [str(share) for share in _AUGMENT.scale], "Share of the area that a crop covers.")
+flags.DEFINE_float("random_erasing", _AUGMENT.random_erasing, "Probability of a black rectangle (MobileViTv2: 0.25).")
 
 flags.DEFINE_integer("epochs", _TRAIN.epochs, "Passes over the training photos (the paper: 300).")
 flags.DEFINE_integer("batch_size", _TRAIN.batch_size, "Photos per replica at --input_size (the paper: 1,024 in all).")

@@ -22,7 +22,7 @@ from mobilevit_tf.families import mobilevit
 from mobilevit_tf.families.mobilevit_sizes import SIZES
 from mobilevit_tf.models import model_file, weights
 from mobilevit_tf.models.model_file import ModelFile
-from mobilevit_tf.pretrained.publishers import NAMINGS, weight_map
+from mobilevit_tf.pretrained.names_mobilevit import NAMINGS, weight_map
 
 LARGEST_DIFFERENCE = 1e-3  # of a logit
 _HF_PARTS = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
@@ -45,7 +45,8 @@ def hf(model: ModelFile) -> tuple[Logits, tuple[int, ...]]:
         )
     )  # fmt: skip
     peer(tf.zeros(shape))
-    names = {theirs: ours for ours, (theirs, _) in weight_map(NAMINGS["huggingface"], model.config.variant).items()}
+    sources = weight_map(NAMINGS["huggingface"], model.config.variant)
+    names = {source.name: ours for ours, source in sources.items()}
     assign(peer.weights, model.weights, lambda name: [names[_torch_name(name)]])
     return lambda image: peer(image, training=False).logits, shape
 

@@ -40,14 +40,17 @@ class Model:
 
 _APPLE = "Apple's: the file LICENSE of github.com/apple/ml-cvnets"  # every publisher passes on what Apple trained
 _MOBILEVIT = "Mehta and Rastegari, MobileViT, arXiv 2110.02178"
+_MOBILEVIT_V2 = "Mehta and Rastegari, MobileViTv2, arXiv 2206.02680"
 _MOBILENET_V1 = "Howard et al., MobileNets, arXiv 1704.04861"
 _MOBILENET_V2 = "Sandler et al., MobileNetV2, arXiv 1801.04381"
 _MOBILENET_V3 = "Howard et al., MobileNetV3, arXiv 1905.02244"
 _RESNET = "He et al., ResNet, arXiv 1512.03385"
 _DENSENET = "Huang et al., DenseNet, arXiv 1608.06993"
 _EFFICIENTNET = "Tan and Le, EfficientNet, arXiv 1905.11946"
+_MOBILENET_V4 = "Qin et al., MobileNetV4, arXiv 2404.10518"
 _DEIT = "Touvron et al., DeiT, arXiv 2012.12877"
 _KERAS = "keras_applications"
+_V2 = "mobilevit_v2"
 
 MODELS: dict[str, Model] = {
     "xxs": Model("mobilevit", "MobileViT-XXS", _MOBILEVIT, (0.05, 0.1), 69.0, 1_272_024, 407.4, 256, _APPLE),
@@ -64,6 +67,14 @@ MODELS: dict[str, Model] = {
     "densenet121": Model(_KERAS, "DenseNet-121", _DENSENET, (0.0, 0.0), 75.0, 7_978_856, 2834.2),
     "efficientnet_b0": Model(_KERAS, "EfficientNet-B0", _EFFICIENTNET, (0.0, 0.2), 77.1, 5_288_548, 385.8),
     "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
+    "mobilenet_v4_s": Model("mobilenet_v4", "MobileNetV4-Conv-S", _MOBILENET_V4, (0.0, 0.3), 73.8, 3_774_024, 186.0),
+    "v2_050": Model(_V2, "MobileViTv2-0.5", _MOBILEVIT_V2, (0.0, 0.0), 70.2, 1_370_593, 444.3, 256, _APPLE),
+    "v2_075": Model(_V2, "MobileViTv2-0.75", _MOBILEVIT_V2, (0.0, 0.0), 75.6, 2_866_009, 982.0, 256, _APPLE),
+    "v2_100": Model(_V2, "MobileViTv2-1.0", _MOBILEVIT_V2, (0.0, 0.0), 78.1, 4_901_841, 1730.2, 256, _APPLE),
+    "v2_125": Model(_V2, "MobileViTv2-1.25", _MOBILEVIT_V2, (0.0, 0.0), 79.65, 7_478_089, 2688.8, 256, _APPLE),
+    "v2_150": Model(_V2, "MobileViTv2-1.5", _MOBILEVIT_V2, (0.0, 0.0), 80.4, 10_594_753, 3857.9, 256, _APPLE),
+    "v2_175": Model(_V2, "MobileViTv2-1.75", _MOBILEVIT_V2, (0.0, 0.0), 80.8, 14_251_833, 5237.4, 256, _APPLE),
+    "v2_200": Model(_V2, "MobileViTv2-2.0", _MOBILEVIT_V2, (0.0, 0.0), 81.2, 18_449_329, 6827.3, 256, _APPLE),
 }
 
 

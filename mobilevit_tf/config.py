@@ -86,6 +86,7 @@ class AugmentConfig:
       ratio: width over height of a crop.
       randaugment_ops, randaugment_magnitude: operations per photo, and their strength out of 30.
       mixup_alpha, cutmix_alpha: of the Beta distributions of the mixing shares; 0 turns one off.
+      random_erasing: probability that a rectangle of a photo becomes black; 0 in MobileViT's recipe, 0.25 in v2's.
     """
 
     mode: str = "basic"
@@ -96,6 +97,7 @@ class AugmentConfig:
     randaugment_magnitude: int = 9
     mixup_alpha: float = 0.2
     cutmix_alpha: float = 1.0
+    random_erasing: float = 0.0
 
     def __post_init__(self) -> None:
         if self.mode not in ("none", "basic", "advanced"):
@@ -108,6 +110,8 @@ class AugmentConfig:
             raise UserError("RandAugment: expected operations >= 0 and a magnitude from 0 to 30")
         if min(self.mixup_alpha, self.cutmix_alpha) < 0:
             raise UserError("the alphas of Mixup and CutMix must not be negative")
+        if not 0 <= self.random_erasing <= 1:
+            raise UserError(f"random_erasing is {self.random_erasing}, expected a probability from 0 to 1")
 
     @property
     def mixes(self) -> bool:

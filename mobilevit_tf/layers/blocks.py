@@ -43,7 +43,7 @@ class PointwiseConv2D(tf_keras.layers.Conv2D):
     """A 1x1 convolution computed as a matrix product, which has a much cheaper gradient on a CPU."""
 
     def convolution_op(self, inputs, kernel):
-        batch, (height, width), channels = _batch(inputs), _spatial(inputs), inputs.shape[-1]
+        batch, (height, width), channels = batch_of(inputs), spatial(inputs), inputs.shape[-1]
         tokens = tf.reshape(inputs, (-1, channels))  # [B, H, W, C] -> [B * H * W, C]
         product = tf.matmul(tokens, tf.reshape(kernel, (channels, self.filters)))
         return tf.reshape(product, (batch, height, width, self.filters))
@@ -58,7 +58,7 @@ class ResizeToMultiple(tf_keras.layers.Layer):
         self.multiple = multiple
 
     def call(self, inputs):
-        height, width = _spatial(inputs)
+        height, width = spatial(inputs)
         size = [-(-side // self.multiple) * self.multiple for side in (height, width)]
         return tf.image.resize(inputs, size)
 
@@ -72,10 +72,10 @@ class ResizeLike(tf_keras.layers.Layer):
 
     def call(self, inputs):
         features, reference = inputs
-        return tf.image.resize(features, _spatial(reference))
+        return tf.image.resize(features, spatial(reference))
 
 
-def _spatial(features):
+def spatial(features: tf.Tensor) -> tuple:
     """(H, W) of [B, H, W, C]: Python ints where they are known, scalars of the graph where they are not."""
     if None not in features.shape[1:3]:
         return features.shape[1], features.shape[2]
@@ -83,7 +83,8 @@ def _spatial(features):
     return dynamic[1], dynamic[2]
 
 
-def _batch(features):
+def batch_of(features: tf.Tensor):
+    """B of [B, H, W, C], as `spatial`."""
     return features.shape[0] if features.shape[0] is not None else tf.shape(features)[0]
 
 
@@ -100,7 +101,7 @@ class SplitPatches(tf_keras.layers.Layer):
         self.patch_size, self.num_heads, self.swapped = patch_size, num_heads, swapped
 
     def call(self, inputs):
-        batch, (height, width), size = _batch(inputs), _spatial(inputs), self.patch_size
+        batch, (height, width), size = batch_of(inputs), spatial(inputs), self.patch_size
         rows, columns, channels = height // size, width // size, inputs.shape[-1] // self.num_heads
         # [B, H, W, C] -> [B, rows, p, columns, p, heads, c]
         grid = tf.reshape(inputs, (batch, rows, size, columns, size, self.num_heads, channels))
@@ -127,7 +128,7 @@ class MergePatches(tf_keras.layers.Layer):
 
     def call(self, inputs):
         groups, reference = inputs
-        batch, (height, width), size = _batch(reference), _spatial(reference), self.patch_size
+        batch, (height, width), size = batch_of(reference), spatial(reference), self.patch_size
         rows, columns, channels = height // size, width // size, groups.shape[-1]
         # [B, P * heads, N, c] -> [B, p, p, heads, rows, columns, c] -> [B, rows, p, columns, p, heads, c]
         grid = tf.reshape(groups, (batch, size, size, self.num_heads, rows, columns, channels))

@@ -22,25 +22,28 @@ def swish(features):
     return result, gradient
 
 
-def layer_norm(features: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """LayerNorm (arXiv 1607.06450) over the last axis.
+def layer_norm(
+    features: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float, axes: tuple[int, ...] = (-1,)
+) -> tf.Tensor:
+    """LayerNorm (arXiv 1607.06450) over the last axis, or over more.
 
     Args:
       features: [..., C].
       gamma, beta: [C].
       epsilon: added to the variance.
+      axes: what mean and variance are taken over; C among them.
     """
 
     @tf.custom_gradient
     def normalize(features, gamma, beta):
-        centred = features - tf.reduce_mean(features, -1, keepdims=True)
-        inverse = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon)
+        centred = features - tf.reduce_mean(features, axes, keepdims=True)
+        inverse = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axes, keepdims=True) + epsilon)
         normal = centred * inverse
 
         def gradient(upstream):
             scaled = upstream * gamma
-            mean = tf.reduce_mean(scaled, -1, keepdims=True)
-            product = tf.reduce_mean(scaled * normal, -1, keepdims=True)
+            mean = tf.reduce_mean(scaled, axes, keepdims=True)
+            product = tf.reduce_mean(scaled * normal, axes, keepdims=True)
             return inverse * (scaled - mean - normal * product), _column_sums(upstream * normal), _column_sums(upstream)
 
         return normal * gamma + beta, gradient

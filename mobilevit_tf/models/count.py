@@ -8,7 +8,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
 from tf_keras import layers as keras_layers
 
-from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers import blocks, linear_attention
 
 
 def count_parameters(model: tf_keras.Model) -> int:
@@ -28,4 +28,6 @@ def count_macs(model: tf_keras.Model) -> int:
             total += math.prod(layer.kernel.shape)
         elif isinstance(layer, blocks.ProductTransposed):
             total += math.prod(layer.output_shape[1:]) * layer.input_shape[0][-1]
+        elif isinstance(layer, linear_attention.ContextMean):
+            total += math.prod(layer.input_shape[1][1:])
     return total

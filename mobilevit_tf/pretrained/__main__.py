@@ -23,7 +23,7 @@ from mobilevit_tf.models import model_file
 from mobilevit_tf.models.model_file import ModelFile, reheaded
 from mobilevit_tf.pretrained import weight_files
 from mobilevit_tf.pretrained.convert import READABLE, convert, in_order
-from mobilevit_tf.pretrained.publishers import NAMINGS
+from mobilevit_tf.pretrained.publishers import family_with
 from mobilevit_tf.train import run_dir
 
 TRAINED_ON = DataConfig("imagenet2012")  # the TFDS name: what export takes photos from where nothing else is named
@@ -43,6 +43,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--variant", choices=READABLE, help="which MobileViT the file should hold; default: what it holds"
     )
     parser.add_argument("--output", required=True, help="run directory to write, or without --source to evaluate")
+    parser.add_argument(
+        "--input_size", type=int, help="side in pixels that the weights were trained for; default: 256; the larger "
+        "MobileViTv2 files are for 384"
+    )  # fmt: skip
     parser.add_argument("--rgb", action="store_true", help="flip the stem's kernel where needed, so that it takes RGB")
     parser.add_argument(
         "--color_order", choices=COLOR_ORDERS, help="what the file's weights expect; default: as published"
@@ -84,7 +88,7 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
     if (output / model_file.NAME).exists() and not _is_ours(output):
         raise UserError(f"{output} holds a model that was trained: choose another --output")
     weights = weight_files.read(source)
-    model = convert(weights, flags.variant, source.name)
+    model = convert(weights, flags.variant, source.name, flags.input_size)
     if flags.color_order:
         model = dataclasses.replace(model, spec=dataclasses.replace(model.spec, color_order=flags.color_order))
     if flags.rgb:
@@ -95,7 +99,8 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
     else:
         model, left_out = reheaded(model, labels)
     spec, origin = model.spec, f" ({weights.origin})" if weights.origin else ""
-    print(f"{NAMINGS[weights.publisher].title}'s {catalog.find(model.config.variant).title} from {source.name}{origin}")
+    publisher = family_with(model.config.variant).namings[weights.publisher].title
+    print(f"{publisher}'s {catalog.find(model.config.variant).title} from {source.name}{origin}")
     crop = f"crop {spec.crop_fraction:.3f}"
     print(f"input: {spec.height} x {spec.width}, {spec.resize}, {crop}, {spec.color_order} in [0, 1]")
     if left_out:

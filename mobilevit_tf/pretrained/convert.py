@@ -11,56 +11,51 @@ from mobilevit_tf import catalog
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.data import imagenet
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families.mobilevit_sizes import SIZES
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models.model_file import ModelFile
-from mobilevit_tf.pretrained.publishers import NAMINGS, their_shape, to_ours, weight_map
+from mobilevit_tf.pretrained.layouts import Family, their_shape, to_ours
+from mobilevit_tf.pretrained.publishers import family_of
 from mobilevit_tf.pretrained.weight_files import PublishedWeights
 
-# How each publisher evaluates: pixels in [0, 1] at 256 x 256. Apple's first release was trained on BGR, and Hugging
-# Face kept its weights as they are (do_flip_channel_order, shortest edge 288, bilinear). timm's conversion takes RGB:
-# its RGB pipeline reproduces Apple's accuracy (docs/pretrained.md has the numbers).
-SPECS = {
-    "timm": ImageSpec(256, 256, "bicubic", 0.9, "RGB"),
-    "huggingface": ImageSpec(256, 256, "bilinear", 256 / 288, "BGR"),
-    "apple": ImageSpec(256, 256, "bilinear", 256 / 288, "BGR"),
-}
 READABLE = tuple(name for name, model in catalog.MODELS.items() if model.weights_license)
 
 
-def convert(published: PublishedWeights, variant: str | None, name: str) -> ModelFile:
+def convert(published: PublishedWeights, variant: str | None, name: str, side: int | None = None) -> ModelFile:
     """Published weights as a model of this project with the publisher's preprocessing.
 
     Args:
       published: from `weight_files.read`.
-      variant: "xxs", "xs" or "s"; None takes the one that the file holds.
+      variant: one of READABLE; None takes the one that the file holds.
       name: of the file, for the messages.
+      side: of the input in pixels at which the weights were trained; None takes the family's usual one.
 
     Returns:
       The model; its labels are ImageNet's, or "class 0" and so on where the file has another number of classes.
 
     Raises:
-      UserError: for another variant, a missing or left-over weight, or a shape that does not fit.
+      UserError: for another variant, a missing or left-over weight, a shape that does not fit, an unpublished side.
     """
-    naming = NAMINGS[published.publisher]
-    variant = _checked_variant(published, variant, name)
-    names = weight_map(naming, variant)
+    family = family_of(published.publisher, published.weights)
+    naming = family.namings[published.publisher]
+    variant = _checked_variant(family, published, variant, name)
+    names = family.weight_map(naming, variant)
     title = f"{naming.title}'s {catalog.find(variant).title}"
-    _check_names({theirs for theirs, _ in names.values()}, set(published.weights), title, name)
-    classes = published.weights[names["classifier/kernel"][0]].shape[0]
+    spec = _checked_spec(family, published.publisher, side, title)
+    _check_names({source.name for source in names.values()}, set(published.weights), title, name)
+    classes = published.weights[names["classifier/kernel"].name].shape[0]
     config = ModelConfig(variant, num_classes=classes)
     weights = {}
     for ours, shape in _shapes(config).items():
-        theirs, third = names[ours]
-        value, expected = published.weights[theirs], their_shape(ours, shape, third)
+        source = names[ours]
+        value, expected = published.weights[source.name], their_shape(shape, source)
         if value.shape != expected:
-            raise UserError(f"{name}: {theirs} has shape {value.shape}, {title} has {expected}")
+            raise UserError(f"{name}: {source.name} has shape {value.shape}, {title} has {expected}")
         if not np.isfinite(value).all():
-            raise UserError(f"{name}: {theirs} holds NaN or infinity: the file is damaged, download it again")
-        weights[ours] = np.ascontiguousarray(to_ours(ours, value, third))
+            raise UserError(f"{name}: {source.name} holds NaN or infinity: the file is damaged, download it again")
+        weights[ours] = np.ascontiguousarray(to_ours(value, shape, source))
     labels = imagenet.labels() if classes == 1000 else tuple(f"class {index}" for index in range(classes))
     run_id = f"{published.publisher}-{variant}"
-    return ModelFile(config, SPECS[published.publisher], labels, weights, run_id, catalog.find(variant).weights_license)
+    return ModelFile(config, spec, labels, weights, run_id, catalog.find(variant).weights_license)
 
 
 def _check_names(expected: set[str], found: set[str], title: str, name: str) -> None:
@@ -75,26 +70,36 @@ def _check_names(expected: set[str], found: set[str], title: str, name: str) -> 
         raise UserError(f"{name} does not hold exactly the weights of {title}: {' and '.join(wrong)}")
 
 
-def _checked_variant(published: PublishedWeights, variant: str | None, name: str) -> str:
-    """The variant that the width of the last convolution shows; another than asked for is refused."""
-    naming = NAMINGS[published.publisher]
-    head = published.weights.get(f"{naming.head}.{naming.conv}.weight", np.zeros(0)).shape[0]
-    held = next((key for key, known in SIZES.items() if known.head == head), None)
+def _checked_variant(family: Family, published: PublishedWeights, variant: str | None, name: str) -> str:
+    """The variant that the width of one convolution shows; another than asked for is refused."""
+    naming = family.namings[published.publisher]
+    width = published.weights.get(family.telltale(naming), np.zeros(0)).shape[0]
+    held = family.variants.get(width)
     if held is None:
-        raise UserError(f"{name} holds no MobileViT-XXS, XS or S of {naming.title}: its last convolution has {head} "
-                        "channels, expected 320, 384 or 640")  # fmt: skip
+        *first, last = (str(width) for width, key in family.variants.items() if catalog.find(key).top1)
+        raise UserError(f"{name} holds no {family.title} of {naming.title}: its {family.telltale_title} has {width} "
+                        f"channels, expected {', '.join(first)} or {last}")  # fmt: skip
     if variant not in (None, held):
-        raise UserError(f"{name} holds MobileViT-{held.upper()}, not {variant.upper()}: pass --variant={held}")
+        titles = [catalog.find(key).title for key in (held, variant)]
+        raise UserError(f"{name} holds {titles[0]}, not {titles[1]}: pass --variant={held}")
     return held
+
+
+def _checked_spec(family: Family, publisher: str, side: int | None, title: str) -> ImageSpec:
+    """The publisher's preprocessing for weights of that input size."""
+    specs = family.specs[publisher]
+    if side is not None and side not in specs:
+        published = " and ".join(map(str, specs))
+        raise UserError(f"{title} is published for inputs of {published} pixels, not {side}: pass one of them")
+    return specs[side or next(iter(specs))]
 
 
 @functools.cache
 def _shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Every weight of `mobilevit.build` by name -> its shape."""
-    from mobilevit_tf.families import mobilevit  # loads TensorFlow: not before the file was found good
-    from mobilevit_tf.models import weights  # loads TensorFlow: not before the file was found good
+    """Every weight of the built model by name -> its shape."""
+    from mobilevit_tf.models import build, weights  # loads TensorFlow: not before the file was found good
 
-    return {weights.name_of(variable): tuple(variable.shape) for variable in mobilevit.build(config).weights}
+    return {weights.name_of(variable): tuple(variable.shape) for variable in build.build(config).weights}
 
 
 def in_order(model: ModelFile, color_order: str) -> ModelFile:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.pretrained import torch_pickle
-from mobilevit_tf.pretrained.publishers import NAMINGS
+from mobilevit_tf.pretrained.publishers import anchors
 
 # Where training programs keep the weights, the best first.
 CONTAINERS = ("state_dict_ema", "ema_state_dict", "model_ema", "ema", "state_dict", "model_state_dict", "model")
@@ -34,7 +34,7 @@ class PublishedWeights:
     """What a file holds.
 
     Attributes:
-      publisher: key of `weight_names.NAMINGS`.
+      publisher: key of a family's namings.
       weights: float32 arrays in the publisher's names, prefix removed, without BatchNorm's counters.
       origin: where in the file they were, such as "state_dict_ema, prefix module."; "" for a plain file.
     """
@@ -99,15 +99,15 @@ def _flatten(state: object, name: str) -> tuple[dict[str, np.ndarray], str]:
 def _identify(tensors: Mapping[str, np.ndarray], name: str) -> tuple[str, str, dict[str, np.ndarray]]:
     """(publisher, prefix, weights with the prefix removed), found by the first convolution's name."""
     found = [
-        (publisher, key.removesuffix(naming.anchor))
-        for publisher, naming in NAMINGS.items()
+        (publisher, key.removesuffix(anchor))
+        for publisher, anchor in anchors()
         for key in sorted(tensors)
-        if key == naming.anchor or key.endswith(f".{naming.anchor}")
+        if key == anchor or key.endswith(f".{anchor}")
     ]
     if not found:
         raise UserError(
             f"{name} holds no MobileViT of timm, Hugging Face or Apple: none of its {len(tensors)} names ends in "
-            + ", ".join(naming.anchor for naming in NAMINGS.values())
+            + ", ".join(anchor for _, anchor in anchors())
         )
     averaged = [place for place in found if "ema" in place[1].lower()]
     if len(found) > 1 and len(averaged) != 1:

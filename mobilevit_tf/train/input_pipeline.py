@@ -20,7 +20,7 @@ import tensorflow as tf
 from mobilevit_tf.config import AugmentConfig
 from mobilevit_tf.data.datasets import Source
 from mobilevit_tf.errors import BadImage, UserError
-from mobilevit_tf.image import augment, jpeg, mixing, pixels
+from mobilevit_tf.image import augment, erasing, jpeg, mixing, pixels
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.train.multiscale import Step
 
@@ -94,6 +94,8 @@ def training_dataset(
     def load(record, chunk):
         arguments = (record["id"], record["image"], sizes[chunk], photo_seed(record["id"], seed, epoch))
         image = tf.ensure_shape(_training_image(config)(*arguments), (None, None, 3))
+        if config.random_erasing:
+            image = erasing.erase(image, erasing.seed_of(seed, epoch, record["id"]), config.random_erasing)
         return chunk, image, tf.one_hot(record["label"], classes)
 
     photos = tf.data.Dataset.zip((records, chunks)).map(load, PARALLEL_CALLS, deterministic=True)

@@ -128,12 +128,15 @@ def open_run(run_dir: Path, config: RunConfig) -> None:
 
 def require_same_settings(run_dir: Path, config: RunConfig, ignored: Set[str] = frozenset()) -> None:
     """Raises UserError where `config` asks for another result than the run's own settings, naming what differs."""
-    before, now = load_config(run_dir), config.to_dict()
+    now, default = config.to_dict(), RunConfig(ModelConfig(), DataConfig(), AugmentConfig(), TrainConfig()).to_dict()
+    held = load_config(run_dir)
+    # A setting that is younger than the run was at its default.
+    before = {group: default[group] | held.get(group, {}) for group in now}
     differing = [
-        f"{group}.{key} (was {before.get(group, {}).get(key)!r}, now {now[group][key]!r})"
+        f"{group}.{key} (was {before[group][key]!r}, now {now[group][key]!r})"
         for group in now
         for key in now[group]
-        if f"{group}.{key}" not in _CHANGEABLE | ignored and before.get(group, {}).get(key) != now[group][key]
+        if f"{group}.{key}" not in _CHANGEABLE | ignored and before[group][key] != now[group][key]
     ]
     if differing:
         raise UserError(

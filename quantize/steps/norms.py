@@ -31,13 +31,13 @@ def fold_layer_norms(graph: Graph) -> Graph:
             continue
         writers |= stream
         for conv in readers:
-            graph = graph.with_nodes(_with_affine(conv, norm))
+            graph = graph.with_nodes(with_affine(conv, norm))
         made = norm.made(RootMeanSquareNorm, epsilon=norm.config["epsilon"])
         graph = graph.with_nodes(dataclasses.replace(made, weights={}))
     return graph.with_nodes(*(_centred(graph.nodes[name]) for name in writers))
 
 
-def _with_affine(conv: Node, norm: Node) -> Node:
+def with_affine(conv: Node, norm: Node) -> Node:
     """A reader of gamma * n + beta as a reader of n."""
     kernel = conv.weights["kernel"]  # [1, 1, in, out]
     bias = conv.weights.get("bias", 0.0) + norm.weights["beta"] @ kernel[0, 0]

@@ -14,13 +14,15 @@ import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
 
 from mobilevit_tf.layers import blocks
-from quantize.layers import folded
+from quantize.layers import folded, linear_attention
 from quantize.layers.reproducible import FINEST_SCORE, LEVELS
 from quantize.steps.convert import INPUT_RANGE
 
 Range = tuple[float, float]
 LARGEST_RATIO = 512  # of a sum's step to that of an operand
-_EXACT = (folded.RootMeanSquareNorm, blocks.ProductTransposed, folded.WeightedMean)
+_EXACT = (
+    folded.RootMeanSquareNorm, linear_attention.ImageNorm, blocks.ProductTransposed, folded.WeightedMean,
+)  # fmt: skip
 
 
 def settle(model: tf_keras.Model) -> None:

@@ -49,6 +49,26 @@ def test_imagenet_flags_hold_the_published_recipe(variant, dropout):
     assert (train["ema_decay"], train["ema_warmup"]) == (0.9995, False)
 
 
+@pytest.mark.parametrize(
+    ("variant", "peak", "decay"), [("v2_050", 9e-3, 0.004), ("v2_075", 9e-3, 0.008), ("v2_100", 7.5e-3, 0.013)]
+)
+def test_imagenet_flags_of_the_second_family_hold_apples_recipe(variant, peak, decay):
+    config = read_flags(f"imagenet_{variant}")
+    data, augment, train = config["data"], config["augment"], config["train"]
+    assert (data["data"], data["train_split"], data["val_split"]) == ("imagenet2012", "train", "validation")
+    assert (config["model"]["variant"], config["rates"]) == (variant, [0.0, 0.0])
+    assert (augment["mode"], augment["flip"], augment["random_erasing"]) == ("advanced", True, 0.25)
+    assert (augment["mixup_alpha"], augment["cutmix_alpha"]) == (0.2, 1.0)
+    assert (augment["randaugment_ops"], augment["randaugment_magnitude"]) == (2, 9)
+    assert (train["batch_size"] * 8, train["epochs"], train["input_size"]) == (1024, 300, 256)
+    assert train["multiscale"] == []
+    rates = (train["learning_rate"], train["warmup_learning_rate"], train["min_learning_rate"])
+    assert rates == pytest.approx((peak, 1e-6, peak / 10))
+    assert train["warmup_steps"] == 20000
+    assert (train["weight_decay"], train["decay_norm_and_bias"], train["clip_norm"]) == (decay, False, 10)
+    assert (train["label_smoothing"], train["ema_decay"], train["ema_warmup"]) == (0.1, 0.9995, False)
+
+
 PAPER = TrainConfig(epochs=300, learning_rate=2e-3, warmup_learning_rate=2e-4, min_learning_rate=2e-4)
 
 

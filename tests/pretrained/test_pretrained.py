@@ -16,7 +16,7 @@ from mobilevit_tf.data import imagenet
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.families import mobilevit
 from mobilevit_tf.models import model_file, weights
-from mobilevit_tf.pretrained import convert
+from mobilevit_tf.pretrained import convert, names_mobilevit
 from mobilevit_tf.pretrained.__main__ import main
 from mobilevit_tf.pretrained.weight_files import PublishedWeights
 from mobilevit_tf.train import run_dir
@@ -49,9 +49,9 @@ def test_each_publisher_brings_its_own_preprocessing(publisher, resize, crop_fra
 def test_the_three_publishers_of_the_same_values_give_the_same_weights():
     ours = converted("timm").weights
     for publisher in ("huggingface", "apple"):
-        names = convert.weight_map(convert.NAMINGS[publisher], "tiny")
+        names = names_mobilevit.weight_map(names_mobilevit.NAMINGS[publisher], "tiny")
         state = {}
-        for name, (theirs, third) in names.items():  # back into the publisher's layout, by hand
+        for name, source in names.items():  # back into the publisher's layout, by hand
             array = ours[name]
             if name.endswith("depthwise_kernel"):
                 array = array.transpose(2, 3, 0, 1)
@@ -59,7 +59,8 @@ def test_the_three_publishers_of_the_same_values_give_the_same_weights():
                 array = array.transpose(3, 2, 0, 1)
             elif name.endswith("/kernel"):
                 array = array.reshape(array.shape[-2:]).T
-            state[theirs] = array if third in (None, 0) else np.concatenate([state[theirs], array])
+            fused = source.rows and source.rows.first  # after the rows before it
+            state[source.name] = np.concatenate([state[source.name], array]) if fused else array
         again = convert.convert(PublishedWeights(publisher, state, ""), "tiny", "w.bin").weights
         assert set(again) == set(ours)
         for name in ours:

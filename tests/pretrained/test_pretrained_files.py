@@ -197,7 +197,7 @@ def convert(weights, variant="tiny"):
 
 
 def test_another_variant_than_asked_for_is_named(state):
-    with pytest.raises(UserError, match=r"^w.bin holds MobileViT-TINY, not XS: pass --variant=tiny$"):
+    with pytest.raises(UserError, match=r"^w.bin holds MobileViT-TINY, not MobileViT-XS: pass --variant=tiny$"):
         convert(state, "xs")
 
 

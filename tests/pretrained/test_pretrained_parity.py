@@ -12,7 +12,7 @@ from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.families import mobilevit
 from mobilevit_tf.models import weights
 from mobilevit_tf.pretrained import convert, weight_files
-from mobilevit_tf.pretrained.publishers import NAMINGS, weight_map
+from mobilevit_tf.pretrained.names_mobilevit import NAMINGS, weight_map
 
 SIZES = [(256, 256), (192, 192), (224, 224), (256, 320), (160, 288)]  # 224 and 160 x 288 resize inside the blocks
 
@@ -87,12 +87,11 @@ def test_an_apple_file_gives_the_logits_of_the_same_values_in_timm(tmp_path):
 @pytest.mark.parametrize("variant", ["xxs", "xs", "s"])
 def test_every_published_weight_is_used_exactly_once(publisher, variant):
     uses = list(weight_map(NAMINGS[publisher], variant).values())
-    assert len(set(uses)) == len(uses)
-    fused = {theirs for theirs, third in uses if third is not None}
-    assert sorted(uses, key=str) == sorted(
-        [(theirs, None) for theirs, _ in uses if theirs not in fused]
-        + [(theirs, third) for theirs in fused for third in range(3)],
-        key=str,
-    )
+    assert len(set(uses)) == len(uses) == 315
+    fused = {source.name for source in uses if source.rows}
+    assert not fused & {source.name for source in uses if not source.rows}
+    for name in fused:  # thirds that follow each other
+        thirds = sorted((source.rows.first, source.rows.last) for source in uses if source.name == name)
+        dim = thirds[0][1]
+        assert thirds == [(0, dim), (dim, 2 * dim), (2 * dim, 3 * dim)]
     assert len(fused) == (0 if publisher == "huggingface" else 18)  # weight and bias of 9 transformer layers
-    assert len(set(uses)) == 315

@@ -15,14 +15,15 @@ import numpy as np
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.pretrained import convert
-from mobilevit_tf.pretrained.publishers import NAMINGS, their_shape, weight_map
+from mobilevit_tf.pretrained.layouts import their_shape
+from mobilevit_tf.pretrained.publishers import family_with
 
 PARITY = Path(__file__).parents[1] / "parity"
 STORAGES = {"<f4": "FloatStorage", "<f2": "HalfStorage", "<u2": "BFloat16Storage", "<i8": "LongStorage"}
 
 
 def value(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The value behind the reference logits, as data/parity/README.md defines it."""
+    """The value behind the reference logits, as tests/parity/README.md defines it."""
     x = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape).astype(np.float32)
     if name.endswith("running_var"):
         return (1 + 0.2 * np.abs(x)).astype(np.float32)
@@ -35,7 +36,14 @@ def value(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def reference(publisher: str, variant: str) -> tuple[dict[str, np.ndarray], dict[tuple[int, int], np.ndarray]]:
     """(state dict, logits [2, 1000] by (height, width)) of another implementation."""
-    with np.load(PARITY / f"{ {'timm': 'timm', 'huggingface': 'hf'}[publisher] }_{variant}.npz") as archive:
+    if variant.startswith("v2_"):
+        return reference_file(f"models/{'hf_' if publisher == 'huggingface' else ''}mobilevitv2_{variant[3:]}.npz")
+    return reference_file(f"{ {'timm': 'timm', 'huggingface': 'hf'}[publisher] }_{variant}.npz")
+
+
+def reference_file(name: str) -> tuple[dict[str, np.ndarray], dict[tuple[int, int], np.ndarray]]:
+    """`reference` from a file of tests/parity."""
+    with np.load(PARITY / name) as archive:
         shapes = zip(archive["names"].tolist(), archive["shapes"].tolist(), strict=True)
         weights = {name: value(name, tuple(ast.literal_eval(shape))) for name, shape in shapes}
         sizes = {key: tuple(map(int, key[7:].split("x"))) for key in archive.files if key.startswith("logits_")}
@@ -48,11 +56,12 @@ def reference_input(height: int, width: int) -> np.ndarray:
     return images.transpose(0, 2, 3, 1)
 
 
-def tiny(publisher: str = "timm", classes: int = 5) -> dict[str, np.ndarray]:
-    """A state dict of the tiny variant in a publisher's names."""
-    names = weight_map(NAMINGS[publisher], "tiny")
-    shapes = convert._shapes(ModelConfig("tiny", num_classes=classes))
-    return {names[ours][0]: value(names[ours][0], their_shape(ours, shape, names[ours][1]))
+def tiny(publisher: str = "timm", classes: int = 5, variant: str = "tiny") -> dict[str, np.ndarray]:
+    """A state dict of a variant, the smallest if not said otherwise, in a publisher's names."""
+    family = family_with(variant)
+    names = family.weight_map(family.namings[publisher], variant)
+    shapes = convert._shapes(ModelConfig(variant, num_classes=classes))
+    return {names[ours].name: value(names[ours].name, their_shape(shape, names[ours]))
             for ours, shape in shapes.items()}  # fmt: skip
 
 
