@@ -70,6 +70,7 @@ MODELS: dict[str, Model] = {
     "efficientnet_b0": Model(_KERAS, "EfficientNet-B0", _EFFICIENTNET, (0.0, 0.2), 77.1, 5_288_548, 385.8),
     "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
     "ceit_t": Model("ceit", "CeiT-T", _CEIT, (0.0, 0.0), 76.4, 6_356_904, 1395.3),
+    "pvt_tiny": Model("pvt", "PVT-Tiny", _PVT, (0.0, 0.0), 75.1, 13_229_288, 1932.9),
 }
 
 
