@@ -71,6 +71,9 @@ MODELS: dict[str, Model] = {
     "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
     "ceit_t": Model("ceit", "CeiT-T", _CEIT, (0.0, 0.0), 76.4, 6_356_904, 1395.3),
     "pvt_tiny": Model("pvt", "PVT-Tiny", _PVT, (0.0, 0.0), 75.1, 13_229_288, 1932.9),
+    "t2t_vit_7": Model("t2t", "T2T-ViT-7", _T2T, (0.1, 0.0), 71.7, 4_255_694, 1146.9),
+    "t2t_vit_12": Model("t2t", "T2T-ViT-12", _T2T, (0.1, 0.0), 76.5, 6_887_374, 1762.6),
+    "cait_xxs24": Model("cait", "CaiT-XXS24", _CAIT, (0.0, 0.0), 77.6, 11_956_264, 2523.0),
 }
 
 
