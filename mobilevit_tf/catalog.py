@@ -73,7 +73,9 @@ MODELS: dict[str, Model] = {
     "pvt_tiny": Model("pvt", "PVT-Tiny", _PVT, (0.0, 0.0), 75.1, 13_229_288, 1932.9),
     "t2t_vit_7": Model("t2t", "T2T-ViT-7", _T2T, (0.1, 0.0), 71.7, 4_255_694, 1146.9),
     "t2t_vit_12": Model("t2t", "T2T-ViT-12", _T2T, (0.1, 0.0), 76.5, 6_887_374, 1762.6),
-    "cait_xxs24": Model("cait", "CaiT-XXS24", _CAIT, (0.0, 0.0), 77.6, 11_956_264, 2523.0),
+    "cait_xxs24": Model("cait", "CaiT-XXS24", _CAIT, (0.0, 0.0), 77.6, 11_956_264, 2523.5),
+    "deepvit_16": Model("deepvit", "DeepViT-16", _DEEPVIT, (0.0, 0.0), 79.1, 24_426_664, 5272.3),
+    "deepvit_s": Model("deepvit", "DeepViT-S", _DEEPVIT, (0.0, 0.0), 81.4, 27_312_632, 6361.3),
 }
 
 

@@ -99,7 +99,8 @@ class KernelAttention(keras_layers.Layer):
 
     def build(self, input_shape):
         orthogonal = tf_keras.initializers.Orthogonal(math.sqrt(self.features))
-        self.w = self.add_weight("w", (self.features, input_shape[0][-1]), initializer=orthogonal, trainable=False)
+        shape = (self.features, input_shape[0][-1])
+        self.w = self.add_weight("w", shape, None, orthogonal, trainable=False, experimental_autocast=False)
 
     def call(self, inputs):
         key, query, value = (self._tokens(tokens) for tokens in inputs)  # [B, N, C]
@@ -121,7 +122,7 @@ class KernelAttention(keras_layers.Layer):
 
     def _features(self, tokens):
         half_square = tf.reduce_sum(tf.square(tokens), axis=-1, keepdims=True) / 2
-        projected = tf.matmul(tokens, tf.cast(self.w, tf.float32), transpose_b=True)
+        projected = tf.matmul(tokens, self.w, transpose_b=True)
         return tf.exp(projected - half_square) * (1 / math.sqrt(self.features))
 
     def macs(self) -> int:
