@@ -1,8 +1,8 @@
 """CaiT-XXS24 (arXiv 2103.17239, Table 3): a deep transformer whose class token comes late.
 
 Section 2: LayerScale multiplies each residual branch by a learned vector that starts near zero. Section 3: 24 layers of
-patches alone, then two class-attention layers in which only the class token changes. Section 5: talking heads (arXiv
-2003.02436) mix the heads before and after the softmax.
+patches alone, then two class-attention layers in which only the class token changes. The models of Table 3 also mix
+their heads before and after the softmax (talking heads, arXiv 2003.02436).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Size:
       num_heads: attention heads, 48 channels each.
       hidden: feed-forward width.
       drop_path: the same rate in every self-attention layer, none in the class-attention layers.
-      layer_scale: start of LayerScale (section 2: 1e-5 from 24 layers on).
+      layer_scale: start of LayerScale (section 2: 1e-5 at depth 24).
     """
 
     patch: int = 16
@@ -45,7 +45,7 @@ class Size:
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class LayerScale(keras_layers.Layer):
-    """Multiplies the channels of [B, H, W, C] by a learned vector that starts at `initial` (section 2, equation 5)."""
+    """Multiplies the channels of [B, H, W, C] by a learned vector that starts at `initial` (section 2)."""
 
     def __init__(self, initial: float, **kwargs):
         super().__init__(**kwargs)
@@ -75,7 +75,7 @@ def _talking_heads(x, num_heads: int, name: str):
 
 
 def _class_attention(row, num_heads: int, name: str):
-    """Normed [B, 1, 1 + N, C] -> [B, 1, 1, C]: the class token asks, all answer (section 3, equations 6 to 10)."""
+    """Normed [B, 1, 1 + N, C] -> [B, 1, 1, C]: the class token asks, all answer (section 3)."""
     dim = row.shape[-1]
     query = transformer.dense(transformer.TakeClassToken(name=f"{name}_class")(row), dim, f"{name}_query")
     key, value = (transformer.dense(row, dim, f"{name}_{part}") for part in ("key", "value"))

@@ -98,6 +98,7 @@ def features(image: tf_keras.KerasTensor, size: Size) -> tf_keras.KerasTensor:
         y = transformer.self_attention(y, size.num_heads, f"{name}_attention")
         x = transformer.add_branch(x, y, name, 1, rate)
         y = transformer.layer_norm(x, f"{name}_norm2")
+        # The last layer's patches are never read: its convolutions are dead weight, kept as published.
         x = transformer.add_branch(x, _local_feed_forward(y, patches, size.hidden, f"{name}_leff"), name, 2, rate)
         tokens.append(transformer.TakeClassToken(name=f"{name}_class")(x))
     return _layer_class_attention(tokens, size)

@@ -1,4 +1,4 @@
-"""PVT-Tiny (arXiv 2102.12122, Table 1): a pyramid of four transformer stages without convolutions of overlap.
+"""PVT-Tiny (arXiv 2102.12122, Table 1): a pyramid of four transformer stages.
 
 Section 3.2: each stage embeds patches, normed, and adds positions. Section 3.3: attention takes its keys and values
 from a smaller map (spatial reduction). The class token enters in the last stage. Tokens stay a map [B, H, W, C] before.

@@ -27,7 +27,7 @@ STRIDE = math.prod(stride for _, stride in SPLITS)  # pixels a token
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """A lite row of the paper's table of structures.
+    """A row of the paper's Table 1 (structure details); drop path and scale are those of the authors' code.
 
     Attributes:
       depth: backbone layers.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -175,7 +176,7 @@ def attend(
 
 
 def self_attention(
-    x: tf_keras.KerasTensor, num_heads: int, name: str, *, qkv_bias: bool = True, **options
+    x: tf_keras.KerasTensor, num_heads: int, name: str, *, qkv_bias: bool = True, **options: Any
 ) -> tf_keras.KerasTensor:
     """Multi-head self-attention with its projections: [B, H, W, C] -> the same; `options` are those of `attend`."""
     dim = x.shape[-1]
@@ -206,7 +207,7 @@ def block(
     *,
     drop_path: float = 0.0,
     epsilon: float = LAYER_NORM_EPSILON,
-    **options,
+    **options: Any,
 ) -> tf_keras.KerasTensor:
     """Pre-norm transformer layer on [B, H, W, C]; `options` are those of `self_attention`."""
     y = self_attention(layer_norm(x, f"{name}_norm1", epsilon), num_heads, f"{name}_attention", **options)
