@@ -49,6 +49,11 @@ _DENSENET = "Huang et al., DenseNet, arXiv 1608.06993"
 _EFFICIENTNET = "Tan and Le, EfficientNet, arXiv 1905.11946"
 _MOBILENET_V4 = "Qin et al., MobileNetV4, arXiv 2404.10518"
 _DEIT = "Touvron et al., DeiT, arXiv 2012.12877"
+_CEIT = "Yuan et al., CeiT, arXiv 2103.11816"
+_PVT = "Wang et al., PVT, arXiv 2102.12122"
+_T2T = "Yuan et al., T2T-ViT, arXiv 2101.11986"
+_CAIT = "Touvron et al., CaiT, arXiv 2103.17239"
+_DEEPVIT = "Zhou et al., DeepViT, arXiv 2103.11886"
 _KERAS = "keras_applications"
 _V2 = "mobilevit_v2"
 
@@ -75,6 +80,13 @@ MODELS: dict[str, Model] = {
     "v2_150": Model(_V2, "MobileViTv2-1.5", _MOBILEVIT_V2, (0.0, 0.0), 80.4, 10_594_753, 3857.9, 256, _APPLE),
     "v2_175": Model(_V2, "MobileViTv2-1.75", _MOBILEVIT_V2, (0.0, 0.0), 80.8, 14_251_833, 5237.4, 256, _APPLE),
     "v2_200": Model(_V2, "MobileViTv2-2.0", _MOBILEVIT_V2, (0.0, 0.0), 81.2, 18_449_329, 6827.3, 256, _APPLE),
+    "ceit_t": Model("ceit", "CeiT-T", _CEIT, (0.0, 0.0), 76.4, 6_356_904, 1395.3),
+    "pvt_tiny": Model("pvt", "PVT-Tiny", _PVT, (0.0, 0.0), 75.1, 13_229_288, 1932.9),
+    "t2t_vit_7": Model("t2t", "T2T-ViT-7", _T2T, (0.1, 0.0), 71.7, 4_255_694, 1146.9),
+    "t2t_vit_12": Model("t2t", "T2T-ViT-12", _T2T, (0.1, 0.0), 76.5, 6_887_374, 1762.6),
+    "cait_xxs24": Model("cait", "CaiT-XXS24", _CAIT, (0.0, 0.0), 77.6, 11_956_264, 2523.5),
+    "deepvit_16": Model("deepvit", "DeepViT-16", _DEEPVIT, (0.0, 0.0), 79.1, 24_426_664, 5272.3),
+    "deepvit_s": Model("deepvit", "DeepViT-S", _DEEPVIT, (0.0, 0.0), 81.4, 27_312_632, 6361.3),
 }
 
 

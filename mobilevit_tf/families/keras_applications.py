@@ -14,7 +14,6 @@ from tf_keras import applications
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.errors import UserError
 from mobilevit_tf.layers import ends
 from mobilevit_tf.layers.blocks import BATCH_NORM_MOMENTUM
 from mobilevit_tf.layers.dropout import StatelessDropPath
@@ -81,8 +80,7 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
       UserError: for a smaller input.
     """
     name = config.variant
-    if min(height or MIN_SIZE, width or MIN_SIZE) < MIN_SIZE:
-        raise UserError(f"{name} needs an input of at least {MIN_SIZE} x {MIN_SIZE} pixels, not {height} x {width}")
+    ends.check_size(name, height, width, MIN_SIZE)
     scaled, features = _NETWORKS[name]
     image = ends.image_input(height, width)
     logits = ends.classifier(features(scaled(image)), config.num_classes, config.rates[1])

@@ -6,9 +6,20 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
 from tf_keras import layers as keras_layers
 
+from mobilevit_tf.errors import UserError
 from mobilevit_tf.layers.dropout import StatelessDropout
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
+
+
+def check_size(name: str, height: int | None, width: int | None, least: int) -> None:
+    """Refuses an input with a side of fewer than `least` pixels; None is any size.
+
+    Raises:
+      UserError: with the model's name and both sizes.
+    """
+    if min(height or least, width or least) < least:
+        raise UserError(f"{name} needs an input of at least {least} x {least} pixels, not {height} x {width}")
 
 
 def image_input(height: int | None, width: int | None) -> tf_keras.KerasTensor:

@@ -30,4 +30,6 @@ def count_macs(model: tf_keras.Model) -> int:
             total += math.prod(layer.output_shape[1:]) * layer.input_shape[0][-1]
         elif isinstance(layer, linear_attention.ContextMean):
             total += math.prod(layer.input_shape[1][1:])
+        elif hasattr(layer, "macs"):  # products inside a layer, which counts them itself
+            total += layer.macs()
     return total

@@ -146,13 +146,6 @@ def test_drop_path_drops_whole_images_and_keeps_the_mean():
     np.testing.assert_array_equal(layer(tf.ones((2, 2, 3, 4))), 1)
 
 
-def test_position_embedding_is_added_as_it_is_at_224_pixels_and_resized_elsewhere():
-    layer = deit.PositionEmbedding(14)
-    np.testing.assert_array_equal(layer(tf.zeros((1, 14, 14, 8))), layer.embedding)
-    layer.embedding.assign(tf.ones_like(layer.embedding) * 0.5)
-    np.testing.assert_allclose(layer(tf.zeros((2, 5, 9, 8))), 0.5, atol=1e-6)
-
-
 def test_last_layer_answers_in_float32_under_mixed_precision():
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
