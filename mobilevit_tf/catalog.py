@@ -48,6 +48,8 @@ _DENSENET = "Huang et al., DenseNet, arXiv 1608.06993"
 _EFFICIENTNET = "Tan and Le, EfficientNet, arXiv 1905.11946"
 _DEIT = "Touvron et al., DeiT, arXiv 2012.12877"
 _KERAS = "keras_applications"
+_PIT = "Heo et al., PiT, arXiv 2103.16302"
+_LOCALVIT = "Li et al., LocalViT, arXiv 2104.05707"
 
 MODELS: dict[str, Model] = {
     "xxs": Model("mobilevit", "MobileViT-XXS", _MOBILEVIT, (0.05, 0.1), 69.0, 1_272_024, 407.4, 256, _APPLE),
@@ -64,6 +66,11 @@ MODELS: dict[str, Model] = {
     "densenet121": Model(_KERAS, "DenseNet-121", _DENSENET, (0.0, 0.0), 75.0, 7_978_856, 2834.2),
     "efficientnet_b0": Model(_KERAS, "EfficientNet-B0", _EFFICIENTNET, (0.0, 0.2), 77.1, 5_288_548, 385.8),
     "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
+    "pit_ti": Model("pit", "PiT-Ti", _PIT, (0.0, 0.0), 73.0, 4_847_272, 699.1),
+    "pit_xs": Model("pit", "PiT-XS", _PIT, (0.0, 0.0), 78.1, 10_618_888, 1394.7),
+    "localvit_t": Model("localvit", "LocalViT-T", _LOCALVIT, (0.0, 0.0), 74.8, 5_908_696, 1266.5),
+    # As large as the LocalViT that MobileViT's paper compares with (76.1 there), but published without an accuracy.
+    "localvit_t_mlp6": Model("localvit", "LocalViT-T, expansion 6", _LOCALVIT, (0.0, 0.0), None, 7_655_080, 1621.3),
 }
 
 

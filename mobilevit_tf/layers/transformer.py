@@ -237,4 +237,4 @@ def drop_path_rates(greatest: float, depth: int) -> list[float]:
 def class_features(row: tf_keras.KerasTensor, epsilon: float = LAYER_NORM_EPSILON) -> tf_keras.KerasTensor:
     """[B, 1, 1 + N, C] -> [B, C]: the class token, normed by the layer "norm"."""
     token = layer_norm(TakeClassToken(name="take_class")(row), "norm", epsilon)
-    return keras_layers.Flatten(name="features")(token)  # [B, 1, 1, C] -> [B, C]
+    return keras_layers.Reshape(row.shape[-1:], name="features")(token)  # [B, 1, 1, C] -> [B, C], of any size too
