@@ -47,6 +47,11 @@ _RESNET = "He et al., ResNet, arXiv 1512.03385"
 _DENSENET = "Huang et al., DenseNet, arXiv 1608.06993"
 _EFFICIENTNET = "Tan and Le, EfficientNet, arXiv 1905.11946"
 _DEIT = "Touvron et al., DeiT, arXiv 2012.12877"
+_CEIT = "Yuan et al., CeiT, arXiv 2103.11816"
+_PVT = "Wang et al., PVT, arXiv 2102.12122"
+_T2T = "Yuan et al., T2T-ViT, arXiv 2101.11986"
+_CAIT = "Touvron et al., CaiT, arXiv 2103.17239"
+_DEEPVIT = "Zhou et al., DeepViT, arXiv 2103.11886"
 _KERAS = "keras_applications"
 _PIT = "Heo et al., PiT, arXiv 2103.16302"
 _LOCALVIT = "Li et al., LocalViT, arXiv 2104.05707"
@@ -66,6 +71,7 @@ MODELS: dict[str, Model] = {
     "densenet121": Model(_KERAS, "DenseNet-121", _DENSENET, (0.0, 0.0), 75.0, 7_978_856, 2834.2),
     "efficientnet_b0": Model(_KERAS, "EfficientNet-B0", _EFFICIENTNET, (0.0, 0.2), 77.1, 5_288_548, 385.8),
     "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
+    "ceit_t": Model("ceit", "CeiT-T", _CEIT, (0.0, 0.0), 76.4, 6_356_904, 1395.3),
     "pit_ti": Model("pit", "PiT-Ti", _PIT, (0.0, 0.0), 73.0, 4_847_272, 699.1),
     "pit_xs": Model("pit", "PiT-XS", _PIT, (0.0, 0.0), 78.1, 10_618_888, 1394.7),
     "localvit_t": Model("localvit", "LocalViT-T", _LOCALVIT, (0.0, 0.0), 74.8, 5_908_696, 1266.5),

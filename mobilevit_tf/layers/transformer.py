@@ -94,7 +94,7 @@ class JoinClassToken(keras_layers.Layer):
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class TakeClassToken(keras_layers.Layer):
-    """[B, 1, 1 + N, C] -> [B, 1, 1, C], the first token."""
+    """[B, 1, T, C] -> [B, 1, 1, C], the first token."""
 
     def call(self, inputs):
         return inputs[:, :, :1]
@@ -114,7 +114,7 @@ class TakePatches(keras_layers.Layer):
 class MixHeads(keras_layers.Layer):
     """A dense layer over the heads of attention's scores or weights: [B, heads, T, S] -> the same shape.
 
-    Talking heads (arXiv 2003.02436), re-attention (arXiv 2103.11886). The kernel is [heads out, heads in].
+    Talking heads (arXiv 2003.02436), re-attention (arXiv 2103.11886). The kernel is [heads in, heads out].
 
     Args:
       scale: multiplies what comes in.
@@ -133,7 +133,8 @@ class MixHeads(keras_layers.Layer):
         shape = tf.shape(inputs)
         pairs = math.prod(inputs.shape[2:]) if None not in inputs.shape[2:] else shape[2] * shape[3]
         flat = tf.reshape(inputs, (shape[0], inputs.shape[1], pairs))  # [B, heads, T, S] -> [B, heads, T * S]
-        mixed = tf.matmul(tf.cast(self.kernel * self.scale, inputs.dtype), flat) + tf.cast(self.bias, inputs.dtype)
+        kernel, bias = tf.cast(self.kernel * self.scale, inputs.dtype), tf.cast(self.bias, inputs.dtype)
+        mixed = tf.matmul(kernel, flat, transpose_a=True) + bias
         return tf.reshape(mixed, (shape[0], *inputs.shape[1:]) if None not in inputs.shape[1:] else shape)
 
     def macs(self) -> int:
@@ -152,6 +153,12 @@ def dense(x: tf_keras.KerasTensor, units: int, name: str, *, use_bias: bool = Tr
 def layer_norm(x: tf_keras.KerasTensor, name: str, epsilon: float = LAYER_NORM_EPSILON) -> tf_keras.KerasTensor:
     """LayerNorm over the channels."""
     return blocks.LayerNormalization(epsilon=epsilon, name=name)(x)
+
+
+def batch_norm(x: tf_keras.KerasTensor, name: str, axis: int = -1) -> tf_keras.KerasTensor:
+    """BatchNorm over the channels, or over another axis."""
+    momentum, epsilon = blocks.BATCH_NORM_MOMENTUM, blocks.BATCH_NORM_EPSILON
+    return keras_layers.BatchNormalization(axis, momentum, epsilon, name=name)(x)
 
 
 def attend(
@@ -235,6 +242,6 @@ def drop_path_rates(greatest: float, depth: int) -> list[float]:
 
 
 def class_features(row: tf_keras.KerasTensor, epsilon: float = LAYER_NORM_EPSILON) -> tf_keras.KerasTensor:
-    """[B, 1, 1 + N, C] -> [B, C]: the class token, normed by the layer "norm"."""
+    """[B, 1, T, C] -> [B, C]: the first token, normed by the layer "norm"."""
     token = layer_norm(TakeClassToken(name="take_class")(row), "norm", epsilon)
-    return keras_layers.Reshape(row.shape[-1:], name="features")(token)  # [B, 1, 1, C] -> [B, C], of any size too
+    return keras_layers.Reshape((row.shape[-1],), name="features")(token)  # [B, 1, 1, C] -> [B, C]
