@@ -55,6 +55,7 @@ _DEEPVIT = "Zhou et al., DeepViT, arXiv 2103.11886"
 _KERAS = "keras_applications"
 _PIT = "Heo et al., PiT, arXiv 2103.16302"
 _LOCALVIT = "Li et al., LocalViT, arXiv 2104.05707"
+_CROSSVIT = "Chen et al., CrossViT, arXiv 2103.14899"
 
 MODELS: dict[str, Model] = {
     "xxs": Model("mobilevit", "MobileViT-XXS", _MOBILEVIT, (0.05, 0.1), 69.0, 1_272_024, 407.4, 256, _APPLE),
@@ -77,6 +78,8 @@ MODELS: dict[str, Model] = {
     "localvit_t": Model("localvit", "LocalViT-T", _LOCALVIT, (0.0, 0.0), 74.8, 5_908_696, 1266.5),
     # As large as the LocalViT that MobileViT's paper compares with (76.1 there), but published without an accuracy.
     "localvit_t_mlp6": Model("localvit", "LocalViT-T, expansion 6", _LOCALVIT, (0.0, 0.0), None, 7_655_080, 1621.3),
+    "crossvit_ti": Model("crossvit", "CrossViT-Ti", _CROSSVIT, (0.0, 0.0), 73.4, 7_014_800, 1562.7, 240),
+    "crossvit_9": Model("crossvit", "CrossViT-9", _CROSSVIT, (0.0, 0.0), 73.9, 8_553_296, 1840.8, 240),
 }
 
 

@@ -16,19 +16,16 @@ from mobilevit_tf.layers import activations
 from mobilevit_tf.models import build
 
 RULES = [
-    (r"^classifier/", "head/"),
-    (r"^class_token/token", "cls_token"),
+    *parity.VIT_RULES,
     (r"^class_token/position", "pos_embed[first]"),
     (r"^position/embedding", "pos_embed[rest]"),
     (r"^patch_embedding/", "patch_embed.proj/"),
-    (r"^transformer(\d+)_", r"blocks.\1."),
     (r"ffn_expand_bn", "conv.conv.1"),
     (r"ffn_expand", "conv.conv.0"),
     (r"ffn_depthwise_bn", "conv.conv.4"),
     (r"ffn_depthwise", "conv.conv.3"),
     (r"ffn_squeeze_reduce", "conv.conv.6.fc.0"),
     (r"ffn_squeeze_expand", "conv.conv.6.fc.2"),
-    *parity.BLOCK_RULES,
 ]
 # Places in the reference's sequence of layers, where squeeze-and-excitation moves the last two.
 LAST = {
@@ -79,6 +76,5 @@ def test_float32_tflite_of_a_published_size_gives_the_same_scores_for_any_number
 
 
 def test_a_side_that_is_too_short_is_refused_in_one_sentence():
-    assert build.build(ModelConfig("localvit_t", 2), 16, 16).output_shape == (None, 2)
     with pytest.raises(UserError, match="localvit_t needs an input of at least 16 x 16 pixels, not 15 x 64"):
         build.build(ModelConfig("localvit_t", 2), 15, 64)
