@@ -21,6 +21,12 @@ from mobilevit_tf.layers.dropout import StatelessDropPath
 LAYER_NORM_EPSILON = 1e-6  # of the reference implementations, T2T-ViT and parts of PVT excepted
 
 
+def _sides(features) -> list:
+    """[H, W] of [B, H, W, C]: Python ints where they are known, scalars of the graph where they are not."""
+    known = features.shape[1:3]
+    return list(known) if None not in known else tf.unstack(tf.shape(features)[1:3])
+
+
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class Gelu(keras_layers.Layer):
     """x * Phi(x) with the exact normal distribution function (erf), any shape (arXiv 1606.08415, section 2)."""
@@ -46,11 +52,19 @@ class PositionEmbedding(keras_layers.Layer):
         self.embedding = self.add_weight("embedding", shape, initializer=blocks.linear())
 
     def call(self, inputs):
-        embedding = tf.cast(self.embedding, inputs.dtype)
-        if tuple(inputs.shape[1:3]) == self.grid:
-            return inputs + embedding
-        resized = tf.image.resize(embedding, tf.shape(inputs)[1:3], "bicubic")
-        return inputs + tf.cast(resized, inputs.dtype)
+        fits = tuple(inputs.shape[1:3]) == self.grid
+        return inputs + tf.cast(self.embedding if fits else self._resized(_sides(inputs)), inputs.dtype)
+
+    def _resized(self, sides) -> tf.Tensor:
+        """The table as [H, W, C]. Interpolation is two matrix products: TFLite has no operator for bicubic resizing."""
+        weights = []
+        for side, learned in zip(sides, self.grid, strict=True):
+            units = tf.eye(learned)[tf.newaxis, :, :, tf.newaxis]  # [1, learned, learned, 1], one column a place
+            weights.append(tf.image.resize(units, (side, learned), "bicubic")[0, :, :, 0])  # [side, learned]
+        channels = self.embedding.shape[-1]
+        flat = tf.reshape(tf.cast(self.embedding, tf.float32), (self.grid[0], -1))  # [1, h, w, C] -> [h, w * C]
+        tall = tf.reshape(tf.matmul(weights[0], flat), (sides[0], self.grid[1], channels))  # [H, w * C] -> [H, w, C]
+        return tf.matmul(weights[1], tall)  # [W, w] x [H, w, C] -> [H, W, C]
 
     def get_config(self):
         return super().get_config() | {"grid": self.grid}
@@ -106,43 +120,8 @@ class TakePatches(keras_layers.Layer):
 
     def call(self, inputs):
         row, reference = inputs
-        sides = reference.shape[1:3] if None not in reference.shape[1:3] else tf.unstack(tf.shape(reference)[1:3])
-        return tf.reshape(row[:, :, 1:], (tf.shape(row)[0], *sides, row.shape[-1]))  # [B, 1, HW, C] -> [B, H, W, C]
-
-
-@tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class MixHeads(keras_layers.Layer):
-    """A dense layer over the heads of attention's scores or weights: [B, heads, T, S] -> the same shape.
-
-    Talking heads (arXiv 2003.02436), re-attention (arXiv 2103.11886). The kernel is [heads in, heads out].
-
-    Args:
-      scale: multiplies what comes in.
-    """
-
-    def __init__(self, scale: float = 1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.scale = scale
-
-    def build(self, input_shape):
-        heads = input_shape[1]
-        self.kernel = self.add_weight("kernel", (heads, heads), initializer="glorot_uniform")
-        self.bias = self.add_weight("bias", (heads, 1), initializer="zeros")
-
-    def call(self, inputs):
-        shape = tf.shape(inputs)
-        pairs = math.prod(inputs.shape[2:]) if None not in inputs.shape[2:] else shape[2] * shape[3]
-        flat = tf.reshape(inputs, (shape[0], inputs.shape[1], pairs))  # [B, heads, T, S] -> [B, heads, T * S]
-        kernel, bias = tf.cast(self.kernel * self.scale, inputs.dtype), tf.cast(self.bias, inputs.dtype)
-        mixed = tf.matmul(kernel, flat, transpose_a=True) + bias
-        return tf.reshape(mixed, (shape[0], *inputs.shape[1:]) if None not in inputs.shape[1:] else shape)
-
-    def macs(self) -> int:
-        """Multiply-accumulates of one image."""
-        return self.input_shape[1] * math.prod(self.input_shape[1:])
-
-    def get_config(self):
-        return super().get_config() | {"scale": self.scale}
+        shape = (tf.shape(row)[0], *_sides(reference), row.shape[-1])
+        return tf.reshape(row[:, :, 1:], shape)  # [B, 1, HW, C] -> [B, H, W, C]
 
 
 def dense(x: tf_keras.KerasTensor, units: int, name: str, *, use_bias: bool = True) -> tf_keras.KerasTensor:
@@ -242,6 +221,6 @@ def drop_path_rates(greatest: float, depth: int) -> list[float]:
 
 
 def class_features(row: tf_keras.KerasTensor, epsilon: float = LAYER_NORM_EPSILON) -> tf_keras.KerasTensor:
-    """[B, 1, T, C] -> [B, C]: the first token, normed by the layer "norm"."""
+    """[B, 1, 1 + N, C] -> [B, C]: the class token, normed by the layer "norm"."""
     token = layer_norm(TakeClassToken(name="take_class")(row), "norm", epsilon)
-    return keras_layers.Reshape((row.shape[-1],), name="features")(token)  # [B, 1, 1, C] -> [B, C]
+    return keras_layers.Reshape(row.shape[-1:], name="features")(token)  # [B, 1, 1, C] -> [B, C], of any size too

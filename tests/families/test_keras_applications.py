@@ -14,7 +14,7 @@ from mobilevit_tf.data.digits import DigitsSource
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.families import deit
 from mobilevit_tf.image.image_spec import ImageSpec
-from mobilevit_tf.layers import dropout, transformer
+from mobilevit_tf.layers import dropout
 from mobilevit_tf.models import build, weights
 from mobilevit_tf.train import input_pipeline
 from mobilevit_tf.train.multiscale import plan_epoch
@@ -142,13 +142,6 @@ def test_drop_path_drops_whole_images_and_keeps_the_mean():
     np.testing.assert_allclose(np.unique(out), [0, 4 / 3], rtol=1e-6)
     assert out.mean() == pytest.approx(1, abs=0.05)
     np.testing.assert_array_equal(layer(tf.ones((2, 2, 3, 4))), 1)
-
-
-def test_position_embedding_is_added_as_it_is_at_224_pixels_and_resized_elsewhere():
-    layer = transformer.PositionEmbedding((14, 14))
-    np.testing.assert_array_equal(layer(tf.zeros((1, 14, 14, 8))), layer.embedding)
-    layer.embedding.assign(tf.ones_like(layer.embedding) * 0.5)
-    np.testing.assert_allclose(layer(tf.zeros((2, 5, 9, 8))), 0.5, atol=1e-6)
 
 
 def test_last_layer_answers_in_float32_under_mixed_precision():
