@@ -55,6 +55,7 @@ _DEEPVIT = "Zhou et al., DeepViT, arXiv 2103.11886"
 _KERAS = "keras_applications"
 _PIT = "Heo et al., PiT, arXiv 2103.16302"
 _LOCALVIT = "Li et al., LocalViT, arXiv 2104.05707"
+_CONVIT = "d'Ascoli et al., ConViT, arXiv 2103.10697"
 _CROSSVIT = "Chen et al., CrossViT, arXiv 2103.14899"
 
 MODELS: dict[str, Model] = {
@@ -84,6 +85,8 @@ MODELS: dict[str, Model] = {
     "localvit_t_mlp6": Model("localvit", "LocalViT-T, expansion 6", _LOCALVIT, (0.0, 0.0), None, 7_655_080, 1621.3),
     "crossvit_ti": Model("crossvit", "CrossViT-Ti", _CROSSVIT, (0.0, 0.0), 73.4, 7_014_800, 1562.7, 240),
     "crossvit_9": Model("crossvit", "CrossViT-9", _CROSSVIT, (0.0, 0.0), 73.9, 8_553_296, 1840.8, 240),
+    "convit_ti": Model("convit", "ConViT-Ti", _CONVIT, (0.0, 0.0), 73.1, 5_710_512, 1247.8),
+    "convit_ti_plus": Model("convit", "ConViT-Ti+", _CONVIT, (0.0, 0.0), 76.7, 9_972_912, 2126.5),
 }
 
 

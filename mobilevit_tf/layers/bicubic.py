@@ -7,6 +7,8 @@ import tensorflow as tf
 import tf_keras
 from tf_keras import layers as keras_layers
 
+from mobilevit_tf.layers import shapes
+
 SHARPNESS = -0.75  # "a" of Keys' kernel in PyTorch and OpenCV; TensorFlow has -0.5
 
 
@@ -34,9 +36,13 @@ def resize_matrix(source: int | tf.Tensor, target: int | tf.Tensor) -> tf.Tensor
     return matrix
 
 
-def _sides(images):
-    """(H, W) of [B, H, W, C]: Python ints where they are known, scalars of the graph where they are not."""
-    return images.shape[1:3] if None not in images.shape[1:3] else tf.unstack(tf.shape(images)[1:3])
+def constant_matrix(source: int | tf.Tensor, target: int | tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """`resize_matrix`, as a constant of the graph where both sizes are known."""
+    if tf.is_tensor(source) or tf.is_tensor(target):
+        return tf.cast(resize_matrix(source, target), dtype)
+    with tf.init_scope():
+        matrix = resize_matrix(source, target).numpy()
+    return tf.constant(matrix, dtype)
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -48,19 +54,14 @@ class ResizeBicubic(keras_layers.Layer):
         self.numerator, self.denominator = numerator, denominator
 
     def call(self, inputs):
-        to_rows, to_columns = (self._matrix(side, inputs.dtype) for side in _sides(inputs))
+        to_rows, to_columns = (
+            constant_matrix(side, side * self.numerator // self.denominator, inputs.dtype)
+            for side in shapes.sides(inputs)
+        )
         # [B, H, W, C] -> [B, W, C, H] -> [B, W, C, H'] -> [B, H', C, W] -> [B, H', C, W'] -> [B, H', W', C]
         rows = tf.tensordot(tf.transpose(inputs, (0, 2, 3, 1)), to_rows, 1)
         columns = tf.tensordot(tf.transpose(rows, (0, 3, 2, 1)), to_columns, 1)
         return tf.transpose(columns, (0, 1, 3, 2))
-
-    def _matrix(self, side, dtype: tf.DType) -> tf.Tensor:
-        target = side * self.numerator // self.denominator
-        if tf.is_tensor(side):
-            return tf.cast(resize_matrix(side, target), dtype)
-        with tf.init_scope():  # computed once: a constant of the graph
-            matrix = resize_matrix(side, target).numpy()
-        return tf.constant(matrix, dtype)
 
     def get_config(self):
         return super().get_config() | {"numerator": self.numerator, "denominator": self.denominator}
