@@ -56,6 +56,10 @@ _CAIT = "Touvron et al., CaiT, arXiv 2103.17239"
 _DEEPVIT = "Zhou et al., DeepViT, arXiv 2103.11886"
 _KERAS = "keras_applications"
 _V2 = "mobilevit_v2"
+_PIT = "Heo et al., PiT, arXiv 2103.16302"
+_LOCALVIT = "Li et al., LocalViT, arXiv 2104.05707"
+_CONVIT = "d'Ascoli et al., ConViT, arXiv 2103.10697"
+_CROSSVIT = "Chen et al., CrossViT, arXiv 2103.14899"
 
 MODELS: dict[str, Model] = {
     "xxs": Model("mobilevit", "MobileViT-XXS", _MOBILEVIT, (0.05, 0.1), 69.0, 1_272_024, 407.4, 256, _APPLE),
@@ -87,6 +91,15 @@ MODELS: dict[str, Model] = {
     "cait_xxs24": Model("cait", "CaiT-XXS24", _CAIT, (0.0, 0.0), 77.6, 11_956_264, 2523.5),
     "deepvit_16": Model("deepvit", "DeepViT-16", _DEEPVIT, (0.0, 0.0), 79.1, 24_426_664, 5272.3),
     "deepvit_s": Model("deepvit", "DeepViT-S", _DEEPVIT, (0.0, 0.0), 81.4, 27_312_632, 6361.3),
+    "pit_ti": Model("pit", "PiT-Ti", _PIT, (0.0, 0.0), 73.0, 4_847_272, 699.1),
+    "pit_xs": Model("pit", "PiT-XS", _PIT, (0.0, 0.0), 78.1, 10_618_888, 1394.7),
+    "localvit_t": Model("localvit", "LocalViT-T", _LOCALVIT, (0.0, 0.0), 74.8, 5_908_696, 1266.5),
+    # As large as the LocalViT that MobileViT's paper compares with (76.1 there), but published without an accuracy.
+    "localvit_t_mlp6": Model("localvit", "LocalViT-T, expansion 6", _LOCALVIT, (0.0, 0.0), None, 7_655_080, 1621.3),
+    "crossvit_ti": Model("crossvit", "CrossViT-Ti", _CROSSVIT, (0.0, 0.0), 73.4, 7_014_800, 1562.7, 240),
+    "crossvit_9": Model("crossvit", "CrossViT-9", _CROSSVIT, (0.0, 0.0), 73.9, 8_553_296, 1840.8, 240),
+    "convit_ti": Model("convit", "ConViT-Ti", _CONVIT, (0.0, 0.0), 73.1, 5_710_512, 1247.8),
+    "convit_ti_plus": Model("convit", "ConViT-Ti+", _CONVIT, (0.0, 0.0), 76.7, 9_972_912, 2126.5),
 }
 
 

@@ -146,7 +146,8 @@ def reheaded(model: ModelFile, labels: Sequence[str], seed: int = 0) -> tuple[Mo
         kernel[far] = random.standard_normal(far.sum())
     head = {
         "classifier/kernel": (_INIT_STDDEV * kernel).astype(np.float32),
-        "classifier/bias": np.zeros(len(labels), np.float32),
+        # [N], or one for each of several heads, [heads, N]
+        "classifier/bias": np.zeros((*model.weights["classifier/bias"].shape[:-1], len(labels)), np.float32),
     }
     return dataclasses.replace(model, config=config, labels=labels, weights={**model.weights, **head}), _CLASSIFIER
 
