@@ -47,6 +47,11 @@ _RESNET = "He et al., ResNet, arXiv 1512.03385"
 _DENSENET = "Huang et al., DenseNet, arXiv 1608.06993"
 _EFFICIENTNET = "Tan and Le, EfficientNet, arXiv 1905.11946"
 _DEIT = "Touvron et al., DeiT, arXiv 2012.12877"
+_SHUFFLENET_V2 = "Ma et al., ShuffleNetV2, arXiv 1807.11164"
+_SENET = "Hu et al., Squeeze-and-Excitation Networks, arXiv 1709.01507"
+_ESPNET_V2 = "Mehta et al., ESPNetv2, arXiv 1811.11431"
+_BOTNET = "Srinivas et al., BoTNet, arXiv 2101.11605"
+_MOBILE_FORMER = "Chen et al., Mobile-Former, arXiv 2108.05895"
 _KERAS = "keras_applications"
 
 MODELS: dict[str, Model] = {
@@ -64,6 +69,10 @@ MODELS: dict[str, Model] = {
     "densenet121": Model(_KERAS, "DenseNet-121", _DENSENET, (0.0, 0.0), 75.0, 7_978_856, 2834.2),
     "efficientnet_b0": Model(_KERAS, "EfficientNet-B0", _EFFICIENTNET, (0.0, 0.2), 77.1, 5_288_548, 385.8),
     "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
+    "shufflenet_v2": Model("shufflenet", "ShuffleNetV2 1.0x", _SHUFFLENET_V2, (0.0, 0.0), 69.4, 2_278_604, 144.9),
+    # Top-1 as the MobileViT paper quotes them (Figure 6c).
+    "resnet101": Model(_KERAS, "ResNet-101", _RESNET, (0.0, 0.0), 77.4, 44_601_832, 7570.2),
+    "densenet169": Model(_KERAS, "DenseNet-169", _DENSENET, (0.0, 0.0), 76.2, 14_149_480, 3359.8),
 }
 
 

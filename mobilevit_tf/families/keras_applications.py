@@ -14,12 +14,9 @@ from tf_keras import applications
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.errors import UserError
 from mobilevit_tf.layers import ends
 from mobilevit_tf.layers.blocks import BATCH_NORM_MOMENTUM
 from mobilevit_tf.layers.dropout import StatelessDropPath
-
-MIN_SIZE = 32  # pixels: the total stride of all of them
 
 
 def _pooled(application: Callable, **settings) -> Callable:
@@ -64,7 +61,9 @@ _NETWORKS: dict[str, tuple[Callable, Callable]] = {
     "mobilenet_v2_060": (ends.to_signed, _pooled(applications.MobileNetV2, alpha=0.6)),
     "mobilenet_v3": (ends.to_signed, _mobilenet_v3),
     "resnet50": (ends.standardize, _pooled(applications.ResNet50)),
+    "resnet101": (ends.standardize, _pooled(applications.ResNet101)),
     "densenet121": (ends.standardize, _pooled(applications.DenseNet121)),
+    "densenet169": (ends.standardize, _pooled(applications.DenseNet169)),
     "efficientnet_b0": (ends.standardize, _efficientnet_b0),
 }
 
@@ -81,8 +80,7 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
       UserError: for a smaller input.
     """
     name = config.variant
-    if min(height or MIN_SIZE, width or MIN_SIZE) < MIN_SIZE:
-        raise UserError(f"{name} needs an input of at least {MIN_SIZE} x {MIN_SIZE} pixels, not {height} x {width}")
+    ends.check_size(name, height, width)
     scaled, features = _NETWORKS[name]
     image = ends.image_input(height, width)
     logits = ends.classifier(features(scaled(image)), config.num_classes, config.rates[1])

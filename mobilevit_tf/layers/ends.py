@@ -6,9 +6,22 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
 from tf_keras import layers as keras_layers
 
+from mobilevit_tf.errors import UserError
 from mobilevit_tf.layers.dropout import StatelessDropout
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
+TOTAL_STRIDE = 32  # pixels of the image for each of the last feature map, in every convolutional family
+
+
+def check_size(name: str, height: int | None, width: int | None) -> None:
+    """Refuses an input that leaves less than one whole pixel at the end.
+
+    Raises:
+      UserError: for a side below 32 pixels; None is any size.
+    """
+    if min(height or TOTAL_STRIDE, width or TOTAL_STRIDE) < TOTAL_STRIDE:
+        raise UserError(f"{name} needs an input of at least {TOTAL_STRIDE} x {TOTAL_STRIDE} pixels, "
+                        f"not {height} x {width}")  # fmt: skip
 
 
 def image_input(height: int | None, width: int | None) -> tf_keras.KerasTensor:
