@@ -28,4 +28,6 @@ def count_macs(model: tf_keras.Model) -> int:
             total += math.prod(layer.kernel.shape)
         elif isinstance(layer, blocks.ProductTransposed):
             total += math.prod(layer.output_shape[1:]) * layer.input_shape[0][-1]
+        elif hasattr(layer, "macs"):  # a layer of products of its own
+            total += layer.macs()
     return total

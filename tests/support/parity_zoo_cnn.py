@@ -16,6 +16,7 @@ PARITY = Path(__file__).parents[1] / "parity" / "models"
 THEIR_ENDS = {
     "kernel": "weight", "depthwise_kernel": "weight", "alpha": "weight", "gamma": "weight", "beta": "bias",
     "bias": "bias", "moving_mean": "running_mean", "moving_variance": "running_var",
+    "rows": "pos_embed.height_rel", "columns": "pos_embed.width_rel",
 }  # fmt: skip
 
 
@@ -70,7 +71,8 @@ def assign(model: tf_keras.Model, state: dict[str, np.ndarray], their_module: Ca
     """Gives every weight of the model the value of the reference.
 
     Args:
-      their_module: of one of our layers' names, the name of the module in PyTorch.
+      their_module: of one of our layers' names, the name of the module in PyTorch; "qkv#1" is the second third of
+        the outputs of "qkv".
 
     Returns:
       The names in `state` that no layer took.
@@ -79,11 +81,13 @@ def assign(model: tf_keras.Model, state: dict[str, np.ndarray], their_module: Ca
     for layer in model.layers:
         for weight in layer.weights:
             ours = weight.name.split("/")[-1].removesuffix(":0")
-            theirs = f"{their_module(layer.name)}.{THEIR_ENDS[ours]}".removeprefix(".")
-            assert theirs not in taken, theirs
-            weight.assign(to_ours(layer, state[theirs], tuple(weight.shape)))
-            taken.add(theirs)
-    return set(state) - taken
+            module, _, third = their_module(layer.name).partition("#")
+            theirs = f"{module}.{THEIR_ENDS[ours]}".removeprefix(".")
+            assert (theirs, third) not in taken, theirs
+            array = np.split(state[theirs], 3)[int(third)] if third else state[theirs]
+            weight.assign(to_ours(layer, array, tuple(weight.shape)))
+            taken.add((theirs, third))
+    return set(state) - {theirs for theirs, _ in taken}
 
 
 def relative_error(model: tf_keras.Model, pixels: np.ndarray, logits: np.ndarray) -> float:
