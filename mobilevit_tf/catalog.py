@@ -70,6 +70,12 @@ MODELS: dict[str, Model] = {
     "efficientnet_b0": Model(_KERAS, "EfficientNet-B0", _EFFICIENTNET, (0.0, 0.2), 77.1, 5_288_548, 385.8),
     "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
     "shufflenet_v2": Model("shufflenet", "ShuffleNetV2 1.0x", _SHUFFLENET_V2, (0.0, 0.0), 69.4, 2_278_604, 144.9),
+    "seresnet50": Model("resnet", "SE-ResNet-50", _SENET, (0.0, 0.0), 76.7, 28_088_024, 4091.7),
+    "seresnet101": Model("resnet", "SE-ResNet-101", _SENET, (0.0, 0.0), 77.6, 49_326_872, 7806.1),
+    "espnetv2_100": Model("espnet", "ESPNetv2 s = 1.0", _ESPNET_V2, (0.0, 0.2), 66.1, 1_666_942, 86.7),
+    "espnetv2_150": Model("espnet", "ESPNetv2 s = 1.5", _ESPNET_V2, (0.0, 0.2), 69.2, 2_310_190, 169.6),
+    # Top-1 as the MobileViT paper quotes it (Figure 7); the paper of BoTNet varies image size and recipe.
+    "bot50": Model("botnet", "BoT50", _BOTNET, (0.0, 0.0), 77.0, 20_852_008, 4021.3),
     # Top-1 as the MobileViT paper quotes them (Figure 6c).
     "resnet101": Model(_KERAS, "ResNet-101", _RESNET, (0.0, 0.0), 77.4, 44_601_832, 7570.2),
     "densenet169": Model(_KERAS, "DenseNet-169", _DENSENET, (0.0, 0.0), 76.2, 14_149_480, 3359.8),

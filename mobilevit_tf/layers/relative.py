@@ -22,13 +22,15 @@ class RelativeScores(tf_keras.layers.Layer):
         self.num_heads = num_heads
 
     def build(self, input_shape):
-        height, width, channels = input_shape[1], input_shape[2], input_shape[3] // self.num_heads
-        self.rows = self.add_weight("rows", (2 * height - 1, channels), initializer=blocks.linear())
-        self.columns = self.add_weight("columns", (2 * width - 1, channels), initializer=blocks.linear())
+        height, width, channels = input_shape[1:]
+        head = channels // self.num_heads
+        self.map = (height, width, channels)  # the size is of the graph: what training passes in may not state it
+        self.rows = self.add_weight("rows", (2 * height - 1, head), initializer=blocks.linear())
+        self.columns = self.add_weight("columns", (2 * width - 1, head), initializer=blocks.linear())
         super().build(input_shape)
 
     def call(self, inputs):
-        height, width, channels = inputs.shape[1:]
+        height, width, channels = self.map
         # [B, H, W, C] -> [B, H, W, heads, c]
         queries = tf.reshape(inputs, (-1, height, width, self.num_heads, channels // self.num_heads))
         by_row = _scores(tf.transpose(queries, (1, 0, 3, 2, 4)), self.rows)  # [H, B * heads, W, H of the key]
@@ -41,7 +43,7 @@ class RelativeScores(tf_keras.layers.Layer):
 
     def macs(self) -> int:
         """Multiply-accumulates of one image: every element with each row and column."""
-        height, width, channels = self.input_shape[1:]
+        height, width, channels = self.map
         return height * width * channels * (height + width)
 
     def get_config(self):
@@ -50,7 +52,7 @@ class RelativeScores(tf_keras.layers.Layer):
 
 def _scores(queries: tf.Tensor, table: tf.Variable) -> tf.Tensor:
     """Queries [n, B, heads, L, c] by their place on an axis of n, table [2 n - 1, c] -> [n, B * heads, L, n]."""
-    side, length, channels = queries.shape[0], queries.shape[3], queries.shape[4]
+    side, _, _, length, channels = queries.shape
     table = tf.cast(table, queries.dtype)
     # From a query at place i the keys at 0 .. n - 1 are -i .. n - 1 - i away: [n of the query, n of the key, c]
     vectors = tf.stack([table[side - 1 - place : 2 * side - 1 - place] for place in range(side)])
