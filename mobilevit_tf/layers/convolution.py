@@ -7,6 +7,7 @@ bottom. At stride 1 the two agree for an odd kernel.
 from __future__ import annotations
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from tf_keras import layers as keras_layers
@@ -35,11 +36,12 @@ class StridedDilatedDepthwise(keras_layers.DepthwiseConv2D):
     def call(self, inputs):
         side, padding = self.kernel_size[0], self.rate * (self.kernel_size[0] // 2)
         kernel = tf.cast(self.depthwise_kernel, inputs.dtype)  # [k, k, C, 1]
-        channels = kernel.shape[2]
-        # [k, k, C, 1] -> [k, 1, k, 1, C, 1] -> zeros behind every row and column -> [k * rate, k * rate, C, 1]
-        gaps = (0, self.rate - 1)
+        channels, gap = kernel.shape[2], self.rate - 1
+        # [k, k, C, 1] -> [k, 1, k, 1, C, 1] -> zeros behind every row and column -> [k * rate, k * rate, C, 1]. Joined
+        # with constants, since a converter computes no constant that is much larger than what it is made from.
         spread = tf.reshape(kernel, (side, 1, side, 1, channels, 1))
-        spread = tf.pad(spread, ((0, 0), gaps, (0, 0), gaps, (0, 0), (0, 0)))
+        spread = tf.concat([spread, _zeros((side, gap, side, 1, channels, 1), kernel.dtype)], 1)
+        spread = tf.concat([spread, _zeros((side, self.rate, side, gap, channels, 1), kernel.dtype)], 3)
         spread = tf.reshape(spread, (side * self.rate, side * self.rate, channels, 1))
         wide = self.rate * (side - 1) + 1
         edges = ((0, 0), (padding, padding), (padding, padding), (0, 0))
@@ -54,6 +56,10 @@ class StridedDilatedDepthwise(keras_layers.DepthwiseConv2D):
         config = super().get_config()
         return {key: config[key] for key in ("name", "trainable", "dtype", "depthwise_initializer", "use_bias")} | {
             "kernel_size": self.kernel_size[0], "strides": self.strides[0], "rate": self.rate}  # fmt: skip
+
+
+def _zeros(shape: tuple[int, ...], dtype: tf.DType) -> tf.Tensor:
+    return tf.constant(np.zeros(shape), dtype)
 
 
 def pad(x, kernel: int, name: str):
