@@ -54,6 +54,11 @@ _PVT = "Wang et al., PVT, arXiv 2102.12122"
 _T2T = "Yuan et al., T2T-ViT, arXiv 2101.11986"
 _CAIT = "Touvron et al., CaiT, arXiv 2103.17239"
 _DEEPVIT = "Zhou et al., DeepViT, arXiv 2103.11886"
+_SHUFFLENET_V2 = "Ma et al., ShuffleNetV2, arXiv 1807.11164"
+_SENET = "Hu et al., Squeeze-and-Excitation Networks, arXiv 1709.01507"
+_ESPNET_V2 = "Mehta et al., ESPNetv2, arXiv 1811.11431"
+_BOTNET = "Srinivas et al., BoTNet, arXiv 2101.11605"
+_MOBILE_FORMER = "Chen et al., Mobile-Former, arXiv 2108.05895"
 _KERAS = "keras_applications"
 _V2 = "mobilevit_v2"
 _PIT = "Heo et al., PiT, arXiv 2103.16302"
@@ -100,6 +105,16 @@ MODELS: dict[str, Model] = {
     "crossvit_9": Model("crossvit", "CrossViT-9", _CROSSVIT, (0.0, 0.0), 73.9, 8_553_296, 1840.8, 240),
     "convit_ti": Model("convit", "ConViT-Ti", _CONVIT, (0.0, 0.0), 73.1, 5_710_512, 1247.8),
     "convit_ti_plus": Model("convit", "ConViT-Ti+", _CONVIT, (0.0, 0.0), 76.7, 9_972_912, 2126.5),
+    "shufflenet_v2": Model("shufflenet", "ShuffleNetV2 1.0x", _SHUFFLENET_V2, (0.0, 0.0), 69.4, 2_278_604, 144.9),
+    "seresnet50": Model("resnet", "SE-ResNet-50", _SENET, (0.0, 0.0), 76.7, 28_088_024, 4091.7),
+    "seresnet101": Model("resnet", "SE-ResNet-101", _SENET, (0.0, 0.0), 77.6, 49_326_872, 7806.1),
+    "espnetv2_100": Model("espnet", "ESPNetv2 s = 1.0", _ESPNET_V2, (0.0, 0.2), 66.1, 1_666_942, 86.7),
+    "espnetv2_150": Model("espnet", "ESPNetv2 s = 1.5", _ESPNET_V2, (0.0, 0.2), 69.2, 2_310_190, 169.6),
+    # Top-1 as the MobileViT paper quotes it (Figure 7); the paper of BoTNet varies image size and recipe.
+    "bot50": Model("botnet", "BoT50", _BOTNET, (0.0, 0.0), 77.0, 20_852_008, 4021.3),
+    # Top-1 as the MobileViT paper quotes them (Figure 6c).
+    "resnet101": Model(_KERAS, "ResNet-101", _RESNET, (0.0, 0.0), 77.4, 44_601_832, 7570.2),
+    "densenet169": Model(_KERAS, "DenseNet-169", _DENSENET, (0.0, 0.0), 76.2, 14_149_480, 3359.8),
 }
 
 

@@ -18,8 +18,6 @@ from mobilevit_tf.layers import ends
 from mobilevit_tf.layers.blocks import BATCH_NORM_MOMENTUM
 from mobilevit_tf.layers.dropout import StatelessDropPath
 
-MIN_SIZE = 32  # pixels: the total stride of all of them
-
 
 def _pooled(application: Callable, **settings) -> Callable:
     def features(image):
@@ -63,7 +61,9 @@ _NETWORKS: dict[str, tuple[Callable, Callable]] = {
     "mobilenet_v2_060": (ends.to_signed, _pooled(applications.MobileNetV2, alpha=0.6)),
     "mobilenet_v3": (ends.to_signed, _mobilenet_v3),
     "resnet50": (ends.standardize, _pooled(applications.ResNet50)),
+    "resnet101": (ends.standardize, _pooled(applications.ResNet101)),
     "densenet121": (ends.standardize, _pooled(applications.DenseNet121)),
+    "densenet169": (ends.standardize, _pooled(applications.DenseNet169)),
     "efficientnet_b0": (ends.standardize, _efficientnet_b0),
 }
 

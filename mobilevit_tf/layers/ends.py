@@ -10,9 +10,10 @@ from mobilevit_tf.errors import UserError
 from mobilevit_tf.layers.dropout import StatelessDropout
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
+TOTAL_STRIDE = 32  # pixels of the image for each of the last feature map, in every convolutional family
 
 
-def check_size(name: str, height: int | None, width: int | None, least: int) -> None:
+def check_size(name: str, height: int | None, width: int | None, least: int = TOTAL_STRIDE) -> None:
     """Refuses an input with a side of fewer than `least` pixels; None is any size.
 
     Raises:

@@ -30,15 +30,19 @@ PARAMETERS = {
     "mobilenet_v2_060": (2_239_176, 2_217_000),
     "mobilenet_v3": (5_507_432, 5_483_032),
     "resnet50": (25_636_712, 25_583_592),
+    "resnet101": (44_707_176, 44_601_832),
     "densenet121": (8_062_504, 7_978_856),
+    "densenet169": (14_307_880, 14_149_480),
     "efficientnet_b0": (5_330_571 - 7, 5_288_548),
     "vit_ti": (5_717_416, 5_717_416),
 }
 FIRST_LAYER = {
     "mobilenet_v1": "conv1", "mobilenet_v2": "Conv1", "mobilenet_v2_060": "Conv1", "mobilenet_v3": "Conv",
-    "resnet50": "conv1_pad", "densenet121": "conv1/conv", "efficientnet_b0": "stem_conv_pad",
-    "vit_ti": "patch_embedding",
+    "resnet50": "conv1_pad", "resnet101": "conv1_pad", "densenet121": "conv1/conv", "densenet169": "conv1/conv",
+    "efficientnet_b0": "stem_conv_pad", "vit_ti": "patch_embedding",
 }  # fmt: skip
+DEEP = ("resnet101", "densenet169")  # the blocks of their smaller sisters, more often
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in PARAMETERS]
 SIGNED = [[-1, -1, -1], [1, 1, 1]]
 STANDARD = [[-2.117904, -2.035714, -1.804444], [2.248908, 2.428571, 2.64]]  # ImageNet's mean and deviation
 
@@ -55,7 +59,7 @@ def test_narrow_mobilenet_is_within_two_percent_of_xxs_for_five_classes():
     assert counts == [952_629, 942_405]
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_baseline_has_the_documented_parameters_and_exports_to_float32_tflite(name):
     model = build.build(ModelConfig(name), 64, 64)
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
@@ -80,7 +84,7 @@ def test_baseline_has_the_documented_parameters_and_exports_to_float32_tflite(na
     np.testing.assert_allclose(scores, tf.nn.softmax(model(_images(64, 64))), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_loss_of_a_baseline_falls_over_50_steps_on_digits(name):
     size = 64 if name.startswith("mobilenet_v2") else 32  # its BatchNorms need more than one pixel at the end
     config = TrainConfig(batch_size=16, input_size=size, ema_decay=0.0, strategy="one_device")
