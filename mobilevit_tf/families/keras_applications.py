@@ -80,7 +80,7 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
       UserError: for a smaller input.
     """
     name = config.variant
-    ends.check_size(name, height, width, MIN_SIZE)
+    ends.check_size(name, height, width)
     scaled, features = _NETWORKS[name]
     image = ends.image_input(height, width)
     logits = ends.classifier(features(scaled(image)), config.num_classes, config.rates[1])
