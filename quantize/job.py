@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import tf_keras
 
 from mobilevit_tf.config import DataConfig
 from mobilevit_tf.data import datasets
@@ -24,6 +25,8 @@ from quantize.checks.report import Report
 from quantize.checks.scores import Fit
 from quantize.exporter import Calibrated, Prepared
 from quantize.settings import CalibrationConfig, FineTuneConfig
+
+CHECKED_PHOTOS = 2  # that the file and its Keras model compute layer by layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,24 +84,39 @@ def _export_one(
     quantised = None if epochs is None else exporter.quantise(prepared, calibrated, epochs)
     data = exporter.to_file(prepared, calibrated, mode, quantised, job.output_type)
     candidate = _answers(data, folder / output.name, prepared.source)
+    report: Report | None = None
     try:
         report = comparison.compare(baseline, candidate, prepared.source, fit)
         if quantised is not None:
-            keras = evaluate.evaluate_keras(
-                quantised, prepared.source, "val", prepared.spec, labels=prepared.model.labels
-            )
-            report = conversion.check(report, keras, candidate.crop)
+            layers, saturation = exporter.departure(prepared, calibrated, quantised)
+            report = dataclasses.replace(report, layers=layers, saturation=saturation)
+            report = _check_conversion(prepared, quantised, candidate, report)
         comparison.check(report, job.min_agreement, job.max_drop)
     except UserError as error:
-        raise UserError(f"{mode}: {error}: {output} was not written") from error
-    if quantised is not None:
-        layers, saturation = exporter.departure(prepared, calibrated, quantised)
-        report = dataclasses.replace(report, layers=layers, saturation=saturation)
-    write_atomic(output, data)
-    write_json(output.with_suffix(".report.json"), report.to_dict())
-    write_atomic(output.with_suffix(".report.html"), page.render(report).encode())
+        kept = output.with_name(f"{output.stem}.refused.tflite")
+        _write(kept, data, report)
+        raise UserError(f"{mode}: {error}: {output} was not written; what was made is kept as {kept}") from error
+    _write(output, data, report)
     print(f"{output}: {len(data) / 1024:.0f} KB, report in {output.with_suffix('.report.html').name}", flush=True)
     return report
+
+
+def _check_conversion(prepared: Prepared, quantised: tf_keras.Model, file: Answers, report: Report) -> Report:
+    """The report with how near the file is to its fake-quantised model; raises UserError where the two differ."""
+    spec, source = prepared.spec, prepared.source
+    images = prepared.calibration_images[:CHECKED_PHOTOS]
+    conversion.check_layers(conversion.layer_gaps(quantised, file.path, images, spec.normalize(images)))
+    keras = evaluate.evaluate_keras(quantised, source, "val", spec, labels=prepared.model.labels)
+    return conversion.check_scores(report, keras, file.crop)
+
+
+def _write(output: Path, data: bytes, report: Report | None) -> None:
+    """The file, and its report beside it where there is one."""
+    write_atomic(output, data)
+    if report is None:
+        return
+    write_json(output.with_suffix(".report.json"), report.to_dict())
+    write_atomic(output.with_suffix(".report.html"), page.render(report).encode())
 
 
 def _answers(data: bytes, path: Path, source: Source) -> Answers:

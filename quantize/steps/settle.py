@@ -172,3 +172,21 @@ def _sources(model: tf_keras.Model) -> dict[str, list[quantize_wrapper.QuantizeW
         return found
 
     return {name: [rounder(parent) for parent in inputs] for name, inputs in parents.items()}
+
+
+def sources_of(
+    model: tf_keras.Model, wrapper: quantize_wrapper.QuantizeWrapperV2
+) -> list[quantize_wrapper.QuantizeWrapperV2 | None]:
+    """The wrappers whose rounded outputs a wrapper's output is computed from; None: the pixels."""
+    parents, rounders = _parents(model), {layer.name: layer for layer in rounded(model)}
+    found: dict[str, quantize_wrapper.QuantizeWrapperV2 | None] = {}
+    left = list(parents[wrapper.name])
+    while left:
+        name = left.pop(0)
+        if name in rounders:
+            found[name] = rounders[name]
+        elif isinstance(model.get_layer(name), tf_keras.layers.InputLayer):
+            found[name] = None
+        else:
+            left += parents[name]
+    return list(found.values())

@@ -10,41 +10,17 @@ from support.folded_models import random_weights, rescaled
 
 from mobilevit_tf.config import DataConfig, ModelConfig
 from mobilevit_tf.data import datasets
-from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import build
 from mobilevit_tf.models.model_file import ModelFile
-from quantize import exporter, job
-from quantize.checks import conversion
+from quantize import exporter
 from quantize.checks.scores import Fit
 from quantize.exporter import Prepared
 from quantize.settings import CalibrationConfig, FineTuneConfig
-from quantize.steps import convert, finetune, photos
+from quantize.steps import finetune, photos
 
 LABELS = tuple("0123456789")
-
-
-def test_a_file_that_answers_unlike_its_keras_model_is_not_written(trained_run, tmp_path, monkeypatch):
-    converted = convert.to_int8
-
-    def upside_down(model, output_type):
-        kernel = model.get_layer("quant_classifier").trainable_weights[0]
-        kernel.assign(-kernel)
-        return converted(model, output_type)
-
-    monkeypatch.setattr(convert, "to_int8", upside_down)
-    output = tmp_path / "model.tflite"
-    output.write_bytes(b"older")
-    calibrate = CalibrationConfig(images=32)
-    with pytest.raises(UserError, match=r"int8_ptq: the file answers .*: the conversion is wrong: .* was not written"):
-        job.run(job.Job(trained_run, output, "int8_ptq", "float32", calibrate, FineTuneConfig()))
-    assert output.read_bytes() == b"older" and [path.name for path in tmp_path.iterdir()] == ["model.tflite"]
-
-
-@pytest.mark.parametrize(("photos", "changed"), [(10, 1), (50, 1), (100, 1), (734, 7), (50_000, 500)])
-def test_a_right_conversion_may_change_one_answer_in_a_hundred(photos, changed):
-    assert conversion.may_change(photos) == changed
 
 
 def prepared(variant: str, spec: ImageSpec, patch_sizes: tuple[int, int, int] = (2, 2, 2)) -> Prepared:
