@@ -60,9 +60,9 @@ def paths() -> Iterator[str]:
 UPLOAD_NAMES = (
     "../../../../tmp/owned.png", "/etc/owned.png", "..\\..\\owned.png", "a\0b.png", "con.png", "a" * 300 + ".png",
     ".", "..",
-    "", "\u202egnp.exe", "<img src=x onerror=alert(1)>.png", "a;rm -rf ~;.png", "$(touch owned).png",
+    "\u202egnp.exe", "<img src=x onerror=alert(1)>.png", "a;rm -rf ~;.png", "$(touch owned).png",
     "`touch owned`.png",
-    "{{7*7}}.png", "${jndi:ldap}.png", "x\r\nSet-Cookie: a=b.png", "\ud83d\ude00.png", "-rf.png", "~root.png",
+    "{{7*7}}.png", "${jndi:ldap}.png", "x\r\nSet-Cookie: a=b.png", "\U0001f600.png", "-rf.png", "~root.png",
     "%2e%2e%2fx.png",
 )  # fmt: skip
 
