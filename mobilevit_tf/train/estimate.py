@@ -31,28 +31,31 @@ def announce(run: Run, command: Sequence[str] = ()) -> None:
       run: before its first step, or where it goes on.
       command: that started it without a recipe of its own, up to the proposed flags; empty for no proposal.
     """
-    step_seconds = time_a_step(run)  # every worker takes part
     if not run.is_chief:
         return
+    step_seconds = time_a_step(run) if run.hosts == 1 else None
     train, plan = run.config.train, run.plan(run.progress.epoch)
-    left = train.epochs - run.progress.epoch
     start = f"epochs {run.progress.epoch + 1} to {train.epochs}" if run.progress.epoch else f"{train.epochs} epochs"
     model = f"{display_name(run.config.model.variant)}, {run.trainer.model.count_params():,} weights"
     classes, held_out = len(run.source.class_names), run.source.size("val")
     print(
         f"{model}, {train.input_size} px, {classes} classes, {run.train_images:,} photos to train on, {held_out:,} to "
-        f"validate, {start} of {len(plan)} steps: about {duration(remaining(run, step_seconds))} on this machine "
-        f"({step_seconds:.2g} s a step, measured)",
+        f"validate, {start} of {len(plan)} steps{_how_long(run, step_seconds)}",
         flush=True,
     )
-    if not command or run.progress.step:
+    if not command or run.progress.step or step_seconds is None:
         return
     size, epochs = propose(run.train_images, step_seconds * len(plan) / run.train_images, train.input_size)
-    if (size, epochs) != (train.input_size, left):
-        scaled = step_seconds * (size / train.input_size) ** 2
-        seconds = scaled * len(plan) * epochs
+    if (size, epochs) != (train.input_size, train.epochs):
+        seconds = step_seconds * (size / train.input_size) ** 2 * len(plan) * epochs
         line = shlex.join([*command, f"--input_size={size}", f"--epochs={epochs}"])
         print(f"for this many photos on this machine, about {duration(seconds)}: {line}", flush=True)
+
+
+def _how_long(run: Run, step_seconds: float | None) -> str:
+    if step_seconds is None:
+        return " (the time is not measured with several workers)"
+    return f": about {duration(remaining(run, step_seconds))} on this machine ({step_seconds:.2g} s a step, measured)"
 
 
 def time_a_step(run: Run) -> float:
