@@ -33,7 +33,7 @@ def announce(run: Run, command: Sequence[str] = ()) -> None:
     """
     if not run.is_chief:
         return
-    step_seconds = time_a_step(run) if run.hosts == 1 else None
+    step_seconds = time_a_step(run)
     train, plan = run.config.train, run.plan(run.progress.epoch)
     start = f"epochs {run.progress.epoch + 1} to {train.epochs}" if run.progress.epoch else f"{train.epochs} epochs"
     model = f"{display_name(run.config.model.variant)}, {run.trainer.model.count_params():,} weights"
@@ -54,13 +54,19 @@ def announce(run: Run, command: Sequence[str] = ()) -> None:
 
 def _how_long(run: Run, step_seconds: float | None) -> str:
     if step_seconds is None:
-        return " (the time is not measured with several workers)"
+        return ""
     return f": about {duration(remaining(run, step_seconds))} on this machine ({step_seconds:.2g} s a step, measured)"
 
 
-def time_a_step(run: Run) -> float:
-    """Median seconds of a training step, measured without leaving a trace in the run."""
+def time_a_step(run: Run) -> float | None:
+    """Median seconds of a training step, measured without leaving a trace in the run.
+
+    None where no step can be tried: with several workers, which would have to begin and end together, and for a run
+    that was stopped between the last step of an epoch and its validation.
+    """
     progress, plan = run.progress, run.plan(run.progress.epoch)[run.progress.epoch_step :]
+    if run.hosts > 1 or not plan:
+        return None
     seconds, iterator = [], None
     with checkpoint.unchanged(run.trainer), readable_data_errors(progress.step):
         for index, step in enumerate(itertools.islice(itertools.cycle(plan), 1 + TIMED_STEPS)):
