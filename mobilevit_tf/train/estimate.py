@@ -35,20 +35,21 @@ def announce(run: Run, command: Sequence[str] = ()) -> None:
         return
     step_seconds = time_a_step(run)
     train, plan = run.config.train, run.plan(run.progress.epoch)
-    start = f"epochs {run.progress.epoch + 1} to {train.epochs}" if run.progress.epoch else f"{train.epochs} epochs"
+    whole = f"{train.epochs} epoch{'' if train.epochs == 1 else 's'}"
+    epochs = f"epochs {run.progress.epoch + 1} to {train.epochs}" if run.progress.epoch else whole
     model = f"{display_name(run.config.model.variant)}, {run.trainer.model.count_params():,} weights"
     classes, held_out = len(run.source.class_names), run.source.size("val")
     print(
         f"{model}, {train.input_size} px, {classes} classes, {run.train_images:,} photos to train on, {held_out:,} to "
-        f"validate, {start} of {len(plan)} steps{_how_long(run, step_seconds)}",
+        f"validate, {epochs} of {len(plan)} steps{_how_long(run, step_seconds)}",
         flush=True,
     )
     if not command or run.progress.step or step_seconds is None:
         return
-    size, epochs = propose(run.train_images, step_seconds * len(plan) / run.train_images, train.input_size)
-    if (size, epochs) != (train.input_size, train.epochs):
-        seconds = step_seconds * (size / train.input_size) ** 2 * len(plan) * epochs
-        line = shlex.join([*command, f"--input_size={size}", f"--epochs={epochs}"])
+    size, count = propose(run.train_images, step_seconds * len(plan) / run.train_images, train.input_size)
+    if (size, count) != (train.input_size, train.epochs):
+        seconds = step_seconds * (size / train.input_size) ** 2 * len(plan) * count
+        line = shlex.join([*command, f"--input_size={size}", f"--epochs={count}"])
         print(f"for this many photos on this machine, about {duration(seconds)}: {line}", flush=True)
 
 
