@@ -33,34 +33,44 @@ def announce(run: Run, command: Sequence[str] = ()) -> None:
       run: before its first step, or where it goes on.
       command: that started it without a recipe of its own, up to the proposed flags; empty for no proposal.
     """
-    step_seconds = time_a_step(run)  # every worker takes part
     if not run.is_chief:
         return
+    step_seconds = time_a_step(run)
     train, plan = run.config.train, run.epochs.plan(run.progress.epoch, run.progress.offset)
-    left = train.epochs - run.progress.epoch
-    start = f"epochs {run.progress.epoch + 1} to {train.epochs}" if run.progress.epoch else f"{train.epochs} epochs"
+    whole = f"{train.epochs} epoch{'' if train.epochs == 1 else 's'}"
+    epochs = f"epochs {run.progress.epoch + 1} to {train.epochs}" if run.progress.epoch else whole
     model = f"{catalog.find(run.config.model.variant).title}, {run.trainer.model.count_params():,} weights"
     classes, held_out = len(run.source.class_names), run.source.size("val")
     print(
         f"{model}, {train.input_size} px, {classes} classes, {run.train_images:,} photos to train on, {held_out:,} to "
-        f"validate, {start} of {len(plan)} steps: about {duration(remaining(run, step_seconds))} on this machine "
-        f"({step_seconds:.2g} s a step, measured)",
+        f"validate, {epochs} of {len(plan)} steps{_how_long(run, step_seconds)}",
         flush=True,
     )
-    if not command or run.progress.step:
+    if not command or run.progress.step or step_seconds is None:
         return
-    size, epochs = propose(run.train_images, step_seconds * len(plan) / run.train_images, train.input_size)
-    if (size, epochs) != (train.input_size, left):
-        scaled = step_seconds * (size / train.input_size) ** 2
-        seconds = scaled * len(plan) * epochs
-        line = shlex.join([*command, f"--input_size={size}", f"--epochs={epochs}"])
+    size, count = propose(run.train_images, step_seconds * len(plan) / run.train_images, train.input_size)
+    if (size, count) != (train.input_size, train.epochs):
+        seconds = step_seconds * (size / train.input_size) ** 2 * len(plan) * count
+        line = shlex.join([*command, f"--input_size={size}", f"--epochs={count}"])
         print(f"for this many photos on this machine, about {duration(seconds)}: {line}", flush=True)
 
 
-def time_a_step(run: Run) -> float:
-    """Median seconds of a training step, measured without leaving a trace in the run."""
+def _how_long(run: Run, step_seconds: float | None) -> str:
+    if step_seconds is None:
+        return ""
+    return f": about {duration(remaining(run, step_seconds))} on this machine ({step_seconds:.2g} s a step, measured)"
+
+
+def time_a_step(run: Run) -> float | None:
+    """Median seconds of a training step, measured without leaving a trace in the run.
+
+    None where no step can be tried: with several workers, which would have to begin and end together, and for a run
+    that was stopped between the last step of an epoch and its validation.
+    """
     progress = run.progress
     plan = run.epochs.plan(progress.epoch, progress.offset)[progress.epoch_step :]
+    if run.hosts > 1 or not plan:
+        return None
     seconds, iterator = [], None
     with checkpoint.unchanged(run.trainer), readable_data_errors(progress.step):
         for index, step in enumerate(itertools.islice(itertools.cycle(plan), 1 + TIMED_STEPS)):

@@ -44,6 +44,14 @@ def test_measuring_leaves_every_variable_as_it_was(tmp_path, precision):
     assert all(np.array_equal(one, other) for one, other in zip(before, state(), strict=True))
 
 
+def test_a_run_stopped_after_the_last_step_of_an_epoch_is_not_timed(tmp_path, capsys):
+    made = tiny_run(tmp_path, epochs=3)
+    made.progress.epoch_step = len(made.plan(0))
+    assert estimate.time_a_step(made) is None
+    estimate.announce(made)
+    assert capsys.readouterr().out.endswith("359 to validate, 3 epochs of 12 steps\n")
+
+
 def test_the_remaining_time_counts_steps_and_validations(tmp_path):
     made = tiny_run(tmp_path, epochs=4, validate_every=2)
     assert len(made.plan(0)) == 12
