@@ -84,9 +84,8 @@ class Run:
         if progress.step:
             _LOGGER.info("resumed at step %d", progress.step)
         log = TensorBoardLog(self.run_dir / "tensorboard") if self.is_chief else None
-        done = progress.epoch * self.train_images + progress.images
-        total, quiet = epochs * self.train_images, not self.is_chief
-        bar = tqdm(total=total, initial=done, unit="img", disable=quiet, smoothing=0.05)
+        done, total = progress.epoch * self.train_images + progress.images, epochs * self.train_images
+        bar = tqdm(total=total, initial=done, unit="img", disable=not self.is_chief, smoothing=0.05)
         with bar, stop_signals(self):
             if self.config.train.on_nan == "rollback" and not progress.step:
                 self._save()
@@ -112,7 +111,9 @@ class Run:
             try:
                 self._train_steps(iterator, steps, frozen)
             except PhotosLost as lost:
-                _LOGGER.warning("%s: %d photos did not arrive", lost, self.train_images - progress.images)
+                if not (train.data_service and progress.images):
+                    raise UserError(str(lost)) from lost
+                _LOGGER.warning("%s: the epoch ends without %d photos", lost, self.train_images - progress.images)
                 break
             bar.update(sum(step.images for step in steps))
             bar.set_postfix(loss=f"{progress.loss_sum / progress.images:.3f}", refresh=False)
@@ -150,9 +151,7 @@ class Run:
         self.traced = False  # the next step is another graph
 
     def _training_data(self):
-        return self.trainer.strategy.distribute_datasets_from_function(
-            lambda context: self.epochs.dataset(self.progress)
-        )
+        return self.trainer.strategy.distribute_datasets_from_function(lambda _: self.epochs.dataset(self.progress))
 
     def _end_epoch(self, bar: tqdm, log: TensorBoardLog | None) -> None:
         progress, train = self.progress, self.config.train
@@ -245,6 +244,7 @@ class Run:
         if restored is None:
             raise error
         self.progress = restored
-        self.progress.rollbacks, self.progress.rate_scale = rollbacks, scale
+        self.epochs.take_up(restored)
+        restored.rollbacks, restored.rate_scale = rollbacks, scale
         bar.n = restored.epoch * self.train_images + restored.images
         _LOGGER.warning("%s. Rolled back to step %d at half the learning rate", error, restored.step)
