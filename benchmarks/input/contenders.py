@@ -1,6 +1,6 @@
-"""One input of input_speed.py in a process of its own: `python contenders.py NAME FOLDER MODE SIZE BATCH PHOTOS`.
+"""One input of input_speed.py in a process of its own: `python contenders.py NAME FOLDER MODE SIZE BATCH`.
 
-Prints one line of JSON: photos/s and processor ms per photo over PHOTOS photos, after a first pass that is not timed.
+Prints one line of JSON: photos/s and processor ms per photo of one pass over the folder.
 MODE is basic (random resized crop and flip) or advanced (with RandAugment, Mixup and CutMix where the contender has
 them). "ours" and "pillow" run in the project's environment, "keras_guide" too, "timm" in benchmarks/input's own.
 """
@@ -15,25 +15,34 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+WARM_UP = 10  # batches
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-def _cpu_seconds() -> float:
-    """Of this process and of its children that have ended."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def _cpu_seconds(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
 
 
-def _measured(epoch: Callable[[int], Iterable[int]], photos: int) -> dict[str, float]:
-    """`epoch(n)` yields the number of photos of each batch of pass n; pass 0 is not timed."""
-    for _ in epoch(0):
-        pass
-    began, cpu_began, done, number = time.perf_counter(), _cpu_seconds(), 0, 1
-    while done < photos:
-        done += sum(epoch(number))
-        number += 1
+def _measured(epoch: Callable[[int], Iterable[int]]) -> dict[str, float]:
+    """`epoch(n)` yields the number of photos of each batch of pass n.
+
+    The clock starts after WARM_UP batches of the first pass: a pass over ImageNet is so long that its start does not
+    count. Of children, which are counted when they end, the same share of their time.
+    """
+    began = cpu_began = 0.0
+    warm_up = done = 0
+    for number, photos in enumerate(epoch(0)):
+        if number < WARM_UP:
+            warm_up += photos
+            began, cpu_began = time.perf_counter(), _cpu_seconds(resource.RUSAGE_SELF)
+            continue
+        done += photos
     seconds = time.perf_counter() - began
-    return {"photos_per_second": done / seconds, "cpu_ms": 1000 * (_cpu_seconds() - cpu_began) / done}
+    cpu = _cpu_seconds(resource.RUSAGE_SELF) - cpu_began
+    children = _cpu_seconds(resource.RUSAGE_CHILDREN) * done / (done + warm_up)
+    return {"photos_per_second": done / seconds, "cpu_ms": 1000 * (cpu + children) / done}
 
 
 def _plan(source, size: int, batch: int):
@@ -53,7 +62,7 @@ def _source(folder: str):
     return datasets.open_source(DataConfig(data=folder, val_fraction=0.01), progress=False)
 
 
-def ours(folder: str, mode: str, size: int, batch: int, photos: int) -> dict[str, float]:
+def ours(folder: str, mode: str, size: int, batch: int) -> dict[str, float]:
     """The input of train_main.py."""
     import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 
@@ -67,10 +76,10 @@ def ours(folder: str, mode: str, size: int, batch: int, photos: int) -> dict[str
         data = input_pipeline.training_dataset(source, plan, AugmentConfig(mode=mode), 0, number, 0)
         return (len(image) for image, _ in data)
 
-    return _measured(epoch, photos)
+    return _measured(epoch)
 
 
-def pillow(folder: str, mode: str, size: int, batch: int, photos: int) -> dict[str, float]:
+def pillow(folder: str, mode: str, size: int, batch: int) -> dict[str, float]:
     """Pillow in tf.data's Python threads, as this project read its photos before; "advanced" is RandAugment alone."""
     import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
     import pillow_input
@@ -92,10 +101,10 @@ def pillow(folder: str, mode: str, size: int, batch: int, photos: int) -> dict[s
         calls = 2 * (os.cpu_count() or 1)
         return (len(image) for image, _ in records.map(load, calls, deterministic=True).batch(batch).prefetch(4))
 
-    return _measured(epoch, photos)
+    return _measured(epoch)
 
 
-def keras_guide(folder: str, mode: str, size: int, batch: int, photos: int) -> dict[str, float]:
+def keras_guide(folder: str, mode: str, size: int, batch: int) -> dict[str, float]:
     """Plain tf.data as the Keras guide to image classification writes it: whole decode, resize, random flip."""
     import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
     import tensorflow as tf
@@ -113,10 +122,10 @@ def keras_guide(folder: str, mode: str, size: int, batch: int, photos: int) -> d
         data = data.map(lambda image, label: (augmentation(image, training=True), label), tf.data.AUTOTUNE)
         return (len(image) for image, _ in data.prefetch(tf.data.AUTOTUNE))
 
-    return _measured(epoch, photos)
+    return _measured(epoch)
 
 
-def timm(folder: str, mode: str, size: int, batch: int, photos: int) -> dict[str, float]:
+def timm(folder: str, mode: str, size: int, batch: int) -> dict[str, float]:
     """timm's loader with one worker process for each core that this process may use."""
     from timm.data import create_dataset, create_loader
 
@@ -130,7 +139,7 @@ def timm(folder: str, mode: str, size: int, batch: int, photos: int) -> dict[str
         )  # fmt: skip
         return (len(image) for image, _ in loader)
 
-    return _measured(epoch, photos)
+    return _measured(epoch)
 
 
 CONTENDERS = {"ours": ours, "pillow": pillow, "keras_guide": keras_guide, "timm": timm}

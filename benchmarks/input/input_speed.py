@@ -36,8 +36,7 @@ flags.DEFINE_list("kinds", list(made_photos.KINDS), "small (340 x 256, 128 px cr
 flags.DEFINE_list("modes", ["basic", "advanced"], "Augmentations.")
 flags.DEFINE_list("cores", ["1", "2"], "Numbers of processor cores that a contender may use.")
 flags.DEFINE_integer("rounds", 3, "Processes of each contender and setting.")
-flags.DEFINE_integer("photos", 400, "Made photos of each kind.")
-flags.DEFINE_integer("timed", 2000, "Photos that a process reads against the clock, at least.")
+flags.DEFINE_integer("photos", 2000, "Made photos of each kind; a process reads all of them once.")
 flags.DEFINE_string("timm_python", str(ROOT / ".venvs/bench-input/bin/python"), "Python of timm's environment.")
 
 FLAGS = flags.FLAGS
@@ -54,7 +53,7 @@ def measure(name: str, folder: Path, mode: str, size: int, cores: int) -> dict[s
     allowed = sorted(os.sched_getaffinity(0))[:cores]
     if len(allowed) < cores:
         raise UserError(f"--cores={cores}: this process may use {len(allowed)}")
-    command = [python, str(SCRIPT), name, str(folder), mode, *map(str, (size, BATCH, FLAGS.timed))]
+    command = [python, str(SCRIPT), name, str(folder), mode, *map(str, (size, BATCH))]
     result = subprocess.run(
         command, capture_output=True, text=True, check=False, preexec_fn=lambda: os.sched_setaffinity(0, allowed)
     )
@@ -119,7 +118,7 @@ def _main(argv: list[str]) -> None:
     print(table(rows))
     print(on_paper(rows))
     print(
-        f"\n{FLAGS.rounds} processes of {FLAGS.timed} photos each, batches of {BATCH}; {datetime.date.today()}, "
+        f"\n{FLAGS.rounds} processes of {FLAGS.photos} photos each, batches of {BATCH}; {datetime.date.today()}, "
         f"{run_facts.processor()}; load {min(loads):.1f} to {max(loads):.1f}"
     )
 

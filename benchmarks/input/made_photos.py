@@ -17,13 +17,18 @@ _QUALITIES = range(60, 98, 2)
 
 
 def _jpeg(image: Image.Image, size: int) -> bytes:
-    """The JPEG of the lowest quality that has at least `size` bytes, or of the highest."""
-    for quality in _QUALITIES:
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=quality)
-        if buffer.tell() >= size:
-            break
-    return buffer.getvalue()
+    """The JPEG of the lowest quality that has at least `size` bytes, or of the highest; found by halving."""
+    low, high = 0, len(_QUALITIES) - 1
+    data: dict[int, bytes] = {}
+    while True:
+        middle = (low + high) // 2
+        if middle not in data:
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=_QUALITIES[middle])
+            data[middle] = buffer.getvalue()
+        if low == high:
+            return data[middle]
+        low, high = (low, middle) if len(data[middle]) >= size else (middle + 1, high)
 
 
 def make(folder: Path, kind: str, count: int) -> float:

@@ -88,16 +88,26 @@ def varied(image: tf.Tensor, draws: tf.Tensor, config: AugmentConfig) -> tf.Tens
     return image
 
 
-def from_jpeg(data: tf.Tensor, size: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    """JPEG bytes for which `jpeg.decodable_shape` is not zero -> uint8 [size, size, 3] RGB as training sees them."""
-    shape, draws = tf.io.extract_jpeg_shape(data), draws_of(seed, config)
+def crop_of_jpeg(data: tf.Tensor, size: tf.Tensor, draws: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    """JPEG bytes for which `jpeg.decodable_shape` is not zero -> their crop, uint8 [size, size, 3] RGB."""
+    shape = tf.io.extract_jpeg_shape(data)
+    return resized(jpeg.decode_crop(data, crop_box(shape[0], shape[1], draws, config), size), size)
+
+
+def crop_of_pixels(image: tf.Tensor, size: tf.Tensor, draws: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    """A decoded photo, uint8 [height, width, 3] RGB -> its crop, uint8 [size, size, 3]."""
+    shape = tf.shape(image)
     box = crop_box(shape[0], shape[1], draws, config)
-    return varied(resized(jpeg.decode_crop(data, box, size), size), draws, config)
+    return resized(tf.slice(image, [box[0], box[1], 0], [box[2], box[3], 3]), size)
+
+
+def from_jpeg(data: tf.Tensor, size: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    """`crop_of_jpeg` as training sees it, mirrored and varied; all of it drawn from `seed`, int64 [2]."""
+    draws = draws_of(seed, config)
+    return varied(crop_of_jpeg(data, size, draws, config), draws, config)
 
 
 def from_pixels(image: tf.Tensor, size: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    """A decoded photo, uint8 [height, width, 3] RGB -> uint8 [size, size, 3] as training sees it."""
-    shape, draws = tf.shape(image), draws_of(seed, config)
-    box = crop_box(shape[0], shape[1], draws, config)
-    crop = tf.slice(image, [box[0], box[1], 0], [box[2], box[3], 3])
-    return varied(resized(crop, size), draws, config)
+    """`crop_of_pixels` as training sees it, mirrored and varied; all of it drawn from `seed`, int64 [2]."""
+    draws = draws_of(seed, config)
+    return varied(crop_of_pixels(image, size, draws, config), draws, config)

@@ -159,8 +159,12 @@ def randaugment(image: tf.Tensor, draws: tf.Tensor, operations: int, magnitude: 
       draws: float32 [2 * operations] in [0, 1): for each operation which, and its sign.
       operations, magnitude: see `AugmentConfig`.
     """
-    for number in range(operations):
-        index = tf.minimum(tf.cast(draws[2 * number] * len(RANDAUGMENT_OPS), tf.int32), len(RANDAUGMENT_OPS) - 1)
-        strength = tf.where(draws[2 * number + 1] < 0.5, 1.0, -1.0) * (magnitude / RANDAUGMENT_LEVELS)
-        image = _apply_drawn(image, index, strength)
-    return image
+    choices = tf.minimum(tf.cast(draws[::2] * len(RANDAUGMENT_OPS), tf.int32), len(RANDAUGMENT_OPS) - 1)
+    strengths = tf.where(draws[1::2] < 0.5, 1.0, -1.0) * (magnitude / RANDAUGMENT_LEVELS)
+    return tf.while_loop(  # one copy of the operations in the graph instead of one for each
+        lambda number, _: number < operations,
+        lambda number, varied: (number + 1, _apply_drawn(varied, choices[number], strengths[number])),
+        (tf.constant(0), image),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, None, 3])),
+        parallel_iterations=1,
+    )[1]

@@ -45,7 +45,9 @@ def stop_signals(run: Stoppable) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def readable_data_errors(step: int, explain: Callable[[tf.errors.OpError], str | None] = lambda _: None) -> Iterator:
+def readable_data_errors(
+    step: int, explain: Callable[[tf.errors.OpError], str | None] = lambda error: None
+) -> Iterator[None]:
     """Turns what TensorFlow makes of a lost file or a bad photo into one sentence.
 
     Args:
@@ -55,7 +57,7 @@ def readable_data_errors(step: int, explain: Callable[[tf.errors.OpError], str |
     try:
         yield
     except tf.errors.OutOfRangeError as error:
-        raise PhotosLost(f"step {step}: a worker of the data service is gone, the epoch ends here") from error
+        raise PhotosLost(f"step {step}: the data service delivers no more, a worker of it is gone") from error
     except tf.errors.OpError as error:
         reason = next((line for line in str(error.message).splitlines() if "UserError: " in line), None)
         if reason is not None:

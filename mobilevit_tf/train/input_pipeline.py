@@ -135,11 +135,13 @@ def _training_image(config: AugmentConfig) -> Callable[..., tf.Tensor]:
 
     @tf.function(autograph=False, input_signature=[_TEXT, _TEXT, _SIZE, _SEED])
     def training_image(identity: tf.Tensor, data: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return tf.cond(
+        draws = augment.draws_of(seed, config)
+        crop = tf.cond(
             jpeg.decodable_shape(data)[0] > 0,
-            lambda: augment.from_jpeg(data, size, seed, config),
-            lambda: augment.from_pixels(decoded_by_pillow(identity, data), size, seed, config),
+            lambda: augment.crop_of_jpeg(data, size, draws, config),
+            lambda: augment.crop_of_pixels(decoded_by_pillow(identity, data), size, draws, config),
         )
+        return augment.varied(crop, draws, config)
 
     return training_image
 

@@ -84,7 +84,7 @@ class Run:
         if progress.step:
             _LOGGER.info("resumed at step %d", progress.step)
         log = TensorBoardLog(self.run_dir / "tensorboard") if self.is_chief else None
-        total, done = epochs * self.train_images, progress.epoch * self.train_images + progress.images
+        done, total = progress.epoch * self.train_images + progress.images, epochs * self.train_images
         bar = ProgressBar(total=total, initial=done, unit="img", disable=not self.is_chief, smoothing=0.05)
         with bar, stop_signals(self):
             if self.config.train.on_nan == "rollback" and not progress.step:
@@ -111,7 +111,9 @@ class Run:
             try:
                 self._train_steps(iterator, steps, frozen)
             except PhotosLost as lost:
-                _LOGGER.warning("%s: %d photos did not arrive", lost, self.train_images - progress.images)
+                if not (train.data_service and progress.images):
+                    raise UserError(str(lost)) from lost
+                _LOGGER.warning("%s: the epoch ends without %d photos", lost, self.train_images - progress.images)
                 break
             bar.update(sum(step.images for step in steps))
             bar.set_postfix(loss=f"{progress.loss_sum / progress.images:.3f}", refresh=False)
@@ -150,9 +152,7 @@ class Run:
 
     def training_data(self) -> tf.distribute.DistributedDataset:
         """The epoch under way, from its next step on."""
-        return self.trainer.strategy.distribute_datasets_from_function(
-            lambda context: self.epochs.dataset(self.progress)
-        )
+        return self.trainer.strategy.distribute_datasets_from_function(lambda _: self.epochs.dataset(self.progress))
 
     def _end_epoch(self, bar: ProgressBar, log: TensorBoardLog | None) -> None:
         progress, train = self.progress, self.config.train
@@ -244,6 +244,7 @@ class Run:
         if restored is None:
             raise error
         self.progress = restored
-        self.progress.rollbacks, self.progress.rate_scale = rollbacks, scale
+        self.epochs.take_up(restored)
+        restored.rollbacks, restored.rate_scale = rollbacks, scale
         bar.n = restored.epoch * self.train_images + restored.images
         _LOGGER.warning("%s. Rolled back to step %d at half the learning rate", error, restored.step)

@@ -51,7 +51,7 @@ def prepare(folder: Path, name: str, train: int) -> Path:
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
-            features = {"image": tfds.features.Image(encoding_format="jpeg"), "label": tfds.features.ClassLabel(2)}
+            features = {"image": tfds.features.Image(encoding_format="jpeg"), "label": tfds.features.ClassLabel(num_classes=2)}
             features = tfds.features.FeaturesDict(features)
             return tfds.core.DatasetInfo(builder=self, features=features, supervised_keys=("image", "label"))
 
@@ -138,7 +138,7 @@ def test_a_photo_that_breaks_after_the_scan_is_named(tmp_path):
 
 
 def test_the_end_of_the_data_before_the_end_of_the_epoch_is_told_apart():
-    with pytest.raises(PhotosLost, match="step 7: a worker of the data service is gone"), readable_data_errors(7):
+    with pytest.raises(PhotosLost, match="step 7: the data service delivers no more"), readable_data_errors(7):
         raise tf.errors.OutOfRangeError(None, None, "End of sequence")
 
 
