@@ -183,10 +183,11 @@ class ReproducibleContext(WeightedContext):
 
     def call(self, inputs):
         weights, tokens = inputs
-        weights = on_a_grid(weights, _largest(weights) * math.prod(weights.shape[1:3]))
-        everything = tf.reduce_sum(weights, (1, 2), keepdims=True)  # [B, 1, 1, 1]
-        weighed = on_a_grid(weights * tokens, everything * self.largest)
-        return self.total(weighed) / self.total(weights)
+        coarse = on_a_grid(weights, _largest(weights) * math.prod(weights.shape[1:3]))
+        # The sum of the coarse weights, and so a fine grid: twice it is certainly more than the sum of the weights.
+        reach = tf.reduce_sum(coarse, (1, 2), keepdims=True) * 2.0  # [B, 1, 1, 1]
+        weighed = on_a_grid(weights * tokens, reach * self.largest)
+        return self.total(weighed) / self.total(on_a_grid(weights, reach))
 
     def get_config(self):
         return super().get_config() | {"largest": self.largest}

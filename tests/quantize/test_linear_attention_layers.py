@@ -121,7 +121,7 @@ def test_the_context_of_an_8_bit_file_is_near_and_does_not_depend_on_the_order()
     layer = exported.ReproducibleContext(2, largest=4.0)
     found = layer([weights, tokens]).numpy()
     assert found.shape == (1, 2, 2, 64)
-    np.testing.assert_allclose(found, exported.WeightedContext(2)([weights, tokens]), atol=5e-5)
+    np.testing.assert_allclose(found, exported.WeightedContext(2)([weights, tokens]), atol=2e-4)
     softmax = trained.LinearAttentionWeights(2)(_queries(0))
     np.testing.assert_allclose(found, trained.ContextMean(2)([softmax, tokens]), atol=0.02 * np.abs(tokens).max())
     for seed in range(3):
