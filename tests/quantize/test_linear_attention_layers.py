@@ -67,7 +67,7 @@ def test_a_constant_image_has_a_norm_of_zero():
 def test_values_on_a_grid_add_without_rounding_in_any_order(largest, count):
     values = np.random.default_rng(0).uniform(-largest, largest, (50, count)).astype(np.float32)
     values[0], values[1, ::2] = largest, -largest
-    rounded = on_a_grid(tf.constant(values), tf.constant(largest * count, tf.float32)).numpy()
+    rounded = on_a_grid(tf.constant(values), tf.constant(2 * largest * count, tf.float32)).numpy()
     np.testing.assert_allclose(rounded, values, rtol=0, atol=largest * count / 2**22)
     exact = rounded.astype(np.float64).sum(1)
     for order in range(3):
