@@ -27,18 +27,17 @@ POWER = 4  # weights are the fourth power of a table's entries: 256 steps reach 
 MARGIN = 0.1  # how far beyond those of calibration photos other photos' queries may lie, in their span
 
 
-def on_a_grid(values: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
+def on_a_grid(values: tf.Tensor, anchor: tf.Tensor) -> tf.Tensor:
     """Values rounded to multiples of one step so coarse that float32 adds them without rounding, in any order.
 
-    Adding a number and taking it away again rounds to its last bit, the same way everywhere. It is 2 * reach, in
-    [2^e, 2^(e + 1)): results are multiples of 2^(e - 24), and no sum of them reaches 2^e. The step is at most
-    reach / 2^22.
+    Adding a number and taking it away again rounds to its last bit, the same way everywhere. With the number in
+    [2^e, 2^(e + 1)) results are multiples of 2^(e - 24), and no sum of them reaches 2^e. The step is at most
+    anchor / 2^23.
 
     Args:
       values: float32.
-      reach: at least the sum of |values|, the same number in every runtime; its shape broadcasts.
+      anchor: at least twice the sum of |values|, the same number in every runtime; its shape broadcasts.
     """
-    anchor = reach * 2.0
     return (values + anchor) - anchor
 
 
@@ -77,7 +76,7 @@ class ReproducibleImageNorm(ImageNorm):
         pixels, numbers = math.prod(inputs.shape[1:3]), math.prod(inputs.shape[1:])
         total = tf.reduce_sum(tf.reduce_sum(inputs, -1, keepdims=True), (1, 2), keepdims=True)
         squares = tf.reduce_sum(inputs * inputs, -1, keepdims=True)  # [B, H, W, 1]
-        squares = tf.reduce_sum(on_a_grid(squares, _largest(squares) * pixels), (1, 2), keepdims=True)
+        squares = tf.reduce_sum(on_a_grid(squares, _largest(squares) * (2 * pixels)), (1, 2), keepdims=True)
         mean = total * (1 / numbers)
         square = tf.maximum(squares - total * mean, 0.0) + numbers * self.epsilon
         # The maximum changes nothing: it keeps the converter from making one RSQRT of root and division.
@@ -183,10 +182,11 @@ class ReproducibleContext(WeightedContext):
 
     def call(self, inputs):
         weights, tokens = inputs
-        weights = on_a_grid(weights, _largest(weights) * math.prod(weights.shape[1:3]))
-        everything = tf.reduce_sum(weights, (1, 2), keepdims=True)  # [B, 1, 1, 1]
-        weighed = on_a_grid(weights * tokens, everything * self.largest)
-        return self.total(weighed) / self.total(weights)
+        coarse = on_a_grid(weights, _largest(weights) * (2 * math.prod(weights.shape[1:3])))
+        # From the coarse weights' sum a fine grid: twice it is certainly more than the sum of the weights.
+        total = tf.reduce_sum(coarse, (1, 2), keepdims=True)  # [B, 1, 1, 1]
+        weighed = on_a_grid(weights * tokens, total * (4 * self.largest))
+        return self.total(weighed) / self.total(on_a_grid(weights, total * 4.0))
 
     def get_config(self):
         return super().get_config() | {"largest": self.largest}

@@ -67,7 +67,7 @@ def test_a_constant_image_has_a_norm_of_zero():
 def test_values_on_a_grid_add_without_rounding_in_any_order(largest, count):
     values = np.random.default_rng(0).uniform(-largest, largest, (50, count)).astype(np.float32)
     values[0], values[1, ::2] = largest, -largest
-    rounded = on_a_grid(tf.constant(values), tf.constant(largest * count, tf.float32)).numpy()
+    rounded = on_a_grid(tf.constant(values), tf.constant(2 * largest * count, tf.float32)).numpy()
     np.testing.assert_allclose(rounded, values, rtol=0, atol=largest * count / 2**22)
     exact = rounded.astype(np.float64).sum(1)
     for order in range(3):
@@ -121,7 +121,7 @@ def test_the_context_of_an_8_bit_file_is_near_and_does_not_depend_on_the_order()
     layer = exported.ReproducibleContext(2, largest=4.0)
     found = layer([weights, tokens]).numpy()
     assert found.shape == (1, 2, 2, 64)
-    np.testing.assert_allclose(found, exported.WeightedContext(2)([weights, tokens]), atol=5e-5)
+    np.testing.assert_allclose(found, exported.WeightedContext(2)([weights, tokens]), atol=2e-4)
     softmax = trained.LinearAttentionWeights(2)(_queries(0))
     np.testing.assert_allclose(found, trained.ContextMean(2)([softmax, tokens]), atol=0.02 * np.abs(tokens).max())
     for seed in range(3):
