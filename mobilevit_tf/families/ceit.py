@@ -68,10 +68,23 @@ def _local_feed_forward(row, patches, hidden: int, name: str):
     return transformer.JoinClassToken(name=f"{name}_join")([token, y])
 
 
+def _joined(rows: list, name: str):
+    """Rows [B, 1, t, C], joined along t; four at a time, since XNNPACK has no concatenation of many tensors."""
+    level = 0
+    while len(rows) > 1:
+        groups = [rows[start : start + 4] for start in range(0, len(rows), 4)]
+        rows = [
+            keras_layers.Concatenate(axis=2, name=f"{name}{level}_{index}")(group) if len(group) > 1 else group[0]
+            for index, group in enumerate(groups)
+        ]
+        level += 1
+    return rows[0]
+
+
 def _layer_class_attention(tokens: list, size: Size):
     """LCA (section 3.4): the class tokens [B, 1, 1, C] of every layer -> one, [B, C]; the last of them asks."""
     depth = len(tokens)
-    x = keras_layers.Concatenate(axis=2, name="lca_tokens")(tokens) if depth > 1 else tokens[0]  # [B, 1, depth, C]
+    x = _joined(tokens, "lca_tokens")  # [B, 1, depth, C]
     x = transformer.PositionEmbedding((1, depth), name="lca_position")(x)
     normed = transformer.layer_norm(x, "lca_norm1")
     last = ((0, 0), (depth - 1, 0))
