@@ -1,7 +1,8 @@
 """Mobile-Former-26M, -96M and -214M (arXiv 2108.05895): MobileNet and a transformer of a few tokens, side by side.
 
-A two-way bridge of attention joins the feature map and 3 to 6 learned tokens in every block (section 3, Figures 1 to
-3); sizes are of its appendix and the authors' code, accuracies of Table 1, dropout of the authors' training commands.
+A two-way bridge of attention joins the feature map and 3 to 6 learned tokens in every block (section 3, Figures 1 and
+3). Table 1 specifies the 294M model; the sizes here, their accuracies and their dropout are those of the authors' code
+and training commands (github.com/AAboys/MobileFormer).
 Tokens are [B, 1, T, C]; their dense layers are 1x1 convolutions. On the map's side of the bridge nothing is projected
 (section 3.2): keys, values and queries are the map itself.
 """
@@ -22,7 +23,7 @@ from mobilevit_tf.layers.gates import dynamic_relu, hard_sigmoid, hard_swish
 from mobilevit_tf.layers.tokens import FirstToken, LearnedTokens
 
 BRIDGE_HEADS, TOKEN_HEADS = 2, 4
-FFN_RATIO = 2  # of the tokens (section 3.2)
+FFN_RATIO = 2  # of the tokens (section 3.3)
 SLOPE_REDUCTION = 4  # of the layer between the first token and the slopes of the dynamic ReLU
 SECOND_EXPANSION = 4  # of the second half of a block with a stride
 HEAD_EXPANSION = 6
@@ -130,7 +131,7 @@ class _Builder:
         return ChannelShuffle(groups, name=f"{name}_shuffle")(x) if self.groups > 1 else x
 
     def dynamic_relu(self, x, tokens, name: str):
-        """The first token chooses the slopes (section 3.2)."""
+        """The first token chooses the slopes (section 3.3)."""
         y = _dense(FirstToken(name=f"{name}_token")(tokens), tokens.shape[-1] // SLOPE_REDUCTION, f"{name}_reduce")
         y = conv.activate(y, "relu", name)
         gates = tuple(_dense(y, x.shape[-1], f"{name}_slope{index}") for index in range(2))
