@@ -112,6 +112,11 @@ MODELS: dict[str, Model] = {
     "espnetv2_150": Model("espnet", "ESPNetv2 s = 1.5", _ESPNET_V2, (0.0, 0.2), 69.2, 2_310_190, 169.6),
     # Top-1 as the MobileViT paper quotes it (Figure 7); the paper of BoTNet varies image size and recipe.
     "bot50": Model("botnet", "BoT50", _BOTNET, (0.0, 0.0), 77.0, 20_852_008, 4021.3),
+    "mobile_former_26m": Model("mobile_former", "Mobile-Former-26M", _MOBILE_FORMER, (0.0, 0.1), 64.0, 3_232_788, 23.6),
+    "mobile_former_96m": Model("mobile_former", "Mobile-Former-96M", _MOBILE_FORMER, (0.0, 0.2), 72.8, 4_585_252, 92.0),
+    "mobile_former_214m": Model(
+        "mobile_former", "Mobile-Former-214M", _MOBILE_FORMER, (0.0, 0.2), 76.7, 9_425_920, 208.4
+    ),
     # Top-1 as the MobileViT paper quotes them (Figure 6c).
     "resnet101": Model(_KERAS, "ResNet-101", _RESNET, (0.0, 0.0), 77.4, 44_601_832, 7570.2),
     "densenet169": Model(_KERAS, "DenseNet-169", _DENSENET, (0.0, 0.0), 76.2, 14_149_480, 3359.8),

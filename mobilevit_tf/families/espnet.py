@@ -1,4 +1,4 @@
-"""ESPNetv2 at s = 1.0 and 1.5 (arXiv 1811.11431, Table 1): pyramids of dilated depthwise convolutions, summed in turn.
+"""ESPNetv2 at s = 1.0 and 1.5 (arXiv 1811.11431, Table 2): pyramids of dilated depthwise convolutions, summed in turn.
 
 Sections and figures below are of that paper. Two kinds of weights that the authors' files hold are not here, since no
 output depends on them: PReLU slopes behind the strided EESP units, and the image branch of level 5.
@@ -17,7 +17,7 @@ from mobilevit_tf.layers import convolution as conv
 BRANCHES = 4  # parallel branches, and groups of the 1x1 convolutions (K and g of section 3.2)
 CHANNELS = {"espnetv2_100": (32, 64, 128, 256, 512), "espnetv2_150": (32, 96, 192, 384, 768)}  # levels 1 to 5
 HEAD = 1024  # channels before the mean
-REPEATS = (0, 3, 7, 3)  # EESP units after the down-sampler of levels 2 to 5 (Table 1)
+REPEATS = (0, 3, 7, 3)  # EESP units after the down-sampler of levels 2 to 5 (Table 2)
 # Dilations of the branches, smallest first, where the receptive field may have 9 to 13, 7 or 5 pixels a side.
 WIDE, MIDDLE, NARROW = (1, 2, 3, 4), (1, 1, 2, 3), (1, 1, 1, 2)
 DOWN_DILATIONS = (WIDE, WIDE, WIDE, MIDDLE)  # of the down-samplers of levels 2 to 5
@@ -58,7 +58,7 @@ def _mean(x, name: str):
 
 
 def _down(x, image, channels: int, dilations: tuple[int, ...], name: str):
-    """Strided EESP (Figure 1 d and section 3.3): mean and EESP side by side, plus the image where there is one.
+    """Strided EESP (section 3.2, Figure 2): mean and EESP side by side, plus the image where there is one.
 
     [B, H, W, C] -> [B, H / 2, W / 2, channels]; `image` is [B, H / 2, W / 2, 3] or None.
     """

@@ -17,6 +17,7 @@ from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.layers import ends
 from mobilevit_tf.layers.blocks import BATCH_NORM_MOMENTUM
 from mobilevit_tf.layers.dropout import StatelessDropPath
+from mobilevit_tf.layers.gates import hard_swish
 
 
 def _pooled(application: Callable, **settings) -> Callable:
@@ -34,9 +35,7 @@ def _mobilenet_v3(image):
     )
     x = keras_layers.GlobalAveragePooling2D(name="pool")(backbone.output)
     x = keras_layers.Dense(1280, name="head")(x)
-    gate = keras_layers.ReLU(6.0, name="head_relu6")(keras_layers.Rescaling(1.0, 3.0, name="head_shift")(x))
-    gate = keras_layers.Rescaling(1 / 6, name="head_gate")(gate)
-    return keras_layers.Multiply(name="head_hard_swish")([x, gate])  # x * relu6(x + 3) / 6
+    return hard_swish(x, "head")
 
 
 def _efficientnet_b0(image):

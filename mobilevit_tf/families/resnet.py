@@ -1,6 +1,6 @@
 """SE-ResNet-50 and -101: ResNet (arXiv 1512.03385, Table 1) whose blocks weigh their channels (arXiv 1709.01507).
 
-Squeeze and excitation as in section 3 and Figure 3 there, reduction 16 (section 4.1); accuracy from its Table 2. The
+Squeeze and excitation as in section 3 and Figure 3 there, reduction 16 (section 6.1); accuracy from its Table 2. The
 stride is in the 3x3 convolution, as in the published PyTorch weights; the original has it in the first 1x1.
 """
 
@@ -39,7 +39,15 @@ def squeeze_excite(x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
     return keras_layers.Multiply(name=f"{name}_scale")([x, keras_layers.Activation("sigmoid", name=f"{name}_gate")(y)])
 
 
-def bottleneck(x, width: int, stride: int, name: str, *, middle: Callable | None = None, last: Callable | None = None):
+def bottleneck(
+    x: tf_keras.KerasTensor,
+    width: int,
+    stride: int,
+    name: str,
+    *,
+    middle: Callable | None = None,
+    last: Callable | None = None,
+) -> tf_keras.KerasTensor:
     """[B, H, W, C] -> [B, H / stride, W / stride, 4 * width] (arXiv 1512.03385, Figure 5, right).
 
     Args:

@@ -62,18 +62,19 @@ def _zeros(shape: tuple[int, ...], dtype: tf.DType) -> tf.Tensor:
     return tf.constant(np.zeros(shape), dtype)
 
 
-def pad(x, kernel: int, name: str):
+def pad(x: tf_keras.KerasTensor, kernel: int, name: str) -> tf_keras.KerasTensor:
     """k // 2 rows and columns of zeros on every side."""
     return keras_layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
 
 
-def batch_norm(x, name: str):
+def batch_norm(x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
+    """BatchNorm over the channels, with PyTorch's constants."""
     return keras_layers.BatchNormalization(
         momentum=blocks.BATCH_NORM_MOMENTUM, epsilon=blocks.BATCH_NORM_EPSILON, name=f"{name}_bn"
     )(x)
 
 
-def activate(x, kind: str, name: str):
+def activate(x: tf_keras.KerasTensor, kind: str, name: str) -> tf_keras.KerasTensor:
     """`kind`: "relu", "relu6", "prelu" (one slope a channel), or "" for none."""
     if kind == "prelu":
         slopes = tf_keras.initializers.Constant(PRELU_SLOPE)
@@ -83,7 +84,16 @@ def activate(x, kind: str, name: str):
     return x
 
 
-def conv_norm(x, filters: int, name: str, *, kernel: int = 1, stride: int = 1, groups: int = 1, act: str = ""):
+def conv_norm(
+    x: tf_keras.KerasTensor,
+    filters: int,
+    name: str,
+    *,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    act: str = "",
+) -> tf_keras.KerasTensor:
     """Convolution [B, H, W, C] -> [B, H / stride, W / stride, filters] without bias, BatchNorm, activation."""
     padding = "same"
     if stride > 1 and kernel > 1:
@@ -95,7 +105,9 @@ def conv_norm(x, filters: int, name: str, *, kernel: int = 1, stride: int = 1, g
     return activate(batch_norm(x, name), act, name)
 
 
-def depthwise_norm(x, name: str, *, stride: int = 1, multiplier: int = 1, act: str = ""):
+def depthwise_norm(
+    x: tf_keras.KerasTensor, name: str, *, stride: int = 1, multiplier: int = 1, act: str = ""
+) -> tf_keras.KerasTensor:
     """Depthwise 3x3 convolution without bias, `multiplier` filters a channel, BatchNorm, activation."""
     padding = "same"
     if stride > 1:

@@ -20,7 +20,7 @@ PLACES = {
     "first_conv": "conv1_1x1.conv", "first_bn": "conv1_1x1.bn", "middle_conv": "conv2_kxk.conv",
     "middle_bn": "conv2_kxk.bn", "last_conv": "conv3_1x1.conv", "last_bn": "conv3_1x1.bn",
     "shortcut_conv": "shortcut.conv", "shortcut_bn": "shortcut.bn",
-    "query": "self_attn.qkv#0", "key": "self_attn.qkv#1", "value": "self_attn.qkv#2", "position": "self_attn",
+    "query": "self_attn.qkv#0/3", "key": "self_attn.qkv#1/3", "value": "self_attn.qkv#2/3", "position": "self_attn",
     "attention_bn": "post_attn",
 }  # fmt: skip
 

@@ -14,8 +14,8 @@ from tf_keras import layers as keras_layers
 PARITY = Path(__file__).parents[1] / "parity" / "models"
 # Of a layer's variable: the end of the name in PyTorch.
 THEIR_ENDS = {
-    "kernel": "weight", "depthwise_kernel": "weight", "alpha": "weight", "gamma": "weight", "beta": "bias",
-    "bias": "bias", "moving_mean": "running_mean", "moving_variance": "running_var",
+    "kernel": "weight", "depthwise_kernel": "weight", "alpha": "weight", "tokens": "weight", "gamma": "weight",
+    "beta": "bias", "bias": "bias", "moving_mean": "running_mean", "moving_variance": "running_var",
     "rows": "pos_embed.height_rel", "columns": "pos_embed.width_rel",
 }  # fmt: skip
 
@@ -71,8 +71,8 @@ def assign(model: tf_keras.Model, state: dict[str, np.ndarray], their_module: Ca
     """Gives every weight of the model the value of the reference.
 
     Args:
-      their_module: of one of our layers' names, the name of the module in PyTorch; "qkv#1" is the second third of
-        the outputs of "qkv".
+      their_module: of one of our layers' names, the name of the module in PyTorch; "qkv#1/3" is the second of three
+        equal parts of its outputs.
 
     Returns:
       The names in `state` that no layer took.
@@ -81,12 +81,13 @@ def assign(model: tf_keras.Model, state: dict[str, np.ndarray], their_module: Ca
     for layer in model.layers:
         for weight in layer.weights:
             ours = weight.name.split("/")[-1].removesuffix(":0")
-            module, _, third = their_module(layer.name).partition("#")
+            module, _, part = their_module(layer.name).partition("#")
             theirs = f"{module}.{THEIR_ENDS[ours]}".removeprefix(".")
-            assert (theirs, third) not in taken, theirs
-            array = np.split(state[theirs], 3)[int(third)] if third else state[theirs]
+            assert (theirs, part) not in taken, theirs
+            index, parts = map(int, part.split("/")) if part else (0, 1)
+            array = np.split(state[theirs], parts)[index]
             weight.assign(to_ours(layer, array, tuple(weight.shape)))
-            taken.add((theirs, third))
+            taken.add((theirs, part))
     return set(state) - {theirs for theirs, _ in taken}
 
 

@@ -1,0 +1,34 @@
+"""Tokens as one row of pixels, [B, 1, T, C], so that the layers of feature maps serve them too."""
+
+from __future__ import annotations
+
+import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import tensorflow as tf
+import tf_keras
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class LearnedTokens(tf_keras.layers.Layer):
+    """Called on any [B, ...]: the same `count` learned vectors for every image, [B, 1, count, channels]."""
+
+    def __init__(self, count: int, channels: int, **kwargs):
+        super().__init__(**kwargs)
+        self.count, self.channels = count, channels
+
+    def build(self, input_shape):
+        normal = tf_keras.initializers.RandomNormal(stddev=1.0)
+        self.tokens = self.add_weight("tokens", (1, 1, self.count, self.channels), initializer=normal)
+
+    def call(self, inputs):
+        return tf.tile(tf.cast(self.tokens, inputs.dtype), (tf.shape(inputs)[0], 1, 1, 1))
+
+    def get_config(self):
+        return super().get_config() | {"count": self.count, "channels": self.channels}
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class FirstToken(tf_keras.layers.Layer):
+    """[B, 1, T, C] -> [B, 1, 1, C]."""
+
+    def call(self, inputs):
+        return inputs[:, :, :1]
