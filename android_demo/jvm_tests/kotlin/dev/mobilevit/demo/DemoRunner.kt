@@ -10,7 +10,6 @@ import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
 import android.widget.TextView
-import dev.mobilevit.runtime.NativeRuntime
 import java.io.File
 import java.io.FileNotFoundException
 import org.junit.Assert.assertTrue
@@ -23,10 +22,8 @@ import org.robolectric.internal.bytecode.InstrumentationConfiguration
 /** Robolectric with the native runtime left outside of its sandbox. */
 class DemoRunner(type: Class<*>) : RobolectricTestRunner(type) {
     override fun createClassLoaderConfig(method: FrameworkMethod): InstrumentationConfiguration {
-        NativeRuntime.load()
         return InstrumentationConfiguration.Builder(super.createClassLoaderConfig(method))
-            .doNotAcquirePackage("org.tensorflow.")
-            .doNotAcquirePackage("dev.mobilevit.runtime.")
+            .doNotAcquirePackage("org.bytedeco.") // a native library belongs to one class loader
             .build()
     }
 }

@@ -4,11 +4,10 @@ import android.content.Context
 import android.net.Uri
 import android.os.Bundle
 import android.os.RemoteException
-import dev.mobilevit.demo.core.Classifier
 import dev.mobilevit.demo.core.DemoException
+import dev.mobilevit.demo.core.ModelProbe
 import dev.mobilevit.demo.core.Problem
 import java.io.File
-import java.io.IOException
 
 /**
  * Loads and runs a model of unknown origin once, in a process of its own (`android:process` in the manifest): a damaged
@@ -16,17 +15,8 @@ import java.io.IOException
  */
 class ProbeProvider : PrivateProvider() {
     override fun call(method: String, arg: String?, extras: Bundle?): Bundle {
-        val answer = Bundle()
-        try {
-            Classifier(FileMapping.map(File(arg.orEmpty()))).use { it.warmUp() }
-        } catch (error: DemoException) {
-            answer.putString(PROBLEM, error.problem.name)
-        } catch (_: IOException) {
-            answer.putString(PROBLEM, Problem.UNREADABLE.name)
-        } catch (_: OutOfMemoryError) {
-            answer.putString(PROBLEM, Problem.NO_MEMORY.name)
-        }
-        return answer
+        val problem = ModelProbe.problemOf(File(arg.orEmpty()))
+        return Bundle().apply { putString(PROBLEM, problem?.name) }
     }
 
     companion object {

@@ -12,6 +12,7 @@ val Problem.text: Int
         Problem.DAMAGED_MODEL -> R.string.problem_damaged_model
         Problem.MODEL_MISMATCH -> R.string.problem_model_mismatch
         Problem.NO_MODEL -> R.string.problem_no_model
+        Problem.NO_RUNTIME -> R.string.problem_no_runtime
         Problem.NOT_A_PICTURE -> R.string.problem_not_a_picture
         Problem.DAMAGED_PICTURE -> R.string.problem_damaged_picture
         Problem.HUGE_PICTURE -> R.string.problem_huge_picture

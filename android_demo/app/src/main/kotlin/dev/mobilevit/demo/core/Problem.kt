@@ -9,6 +9,7 @@ enum class Problem {
     DAMAGED_MODEL,
     MODEL_MISMATCH,
     NO_MODEL,
+    NO_RUNTIME,
     NOT_A_PICTURE,
     DAMAGED_PICTURE,
     HUGE_PICTURE,
