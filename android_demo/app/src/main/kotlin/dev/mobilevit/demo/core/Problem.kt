@@ -16,6 +16,9 @@ enum class Problem {
     UNREADABLE,
     NO_MEMORY,
     NO_APP,
+    TOO_SLOW,
+    CAMERA_FAILED,
+    CAMERA_REFUSED,
     UNEXPECTED,
 }
 
