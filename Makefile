@@ -21,7 +21,7 @@ test-python: install
 	$(PY) -m pytest -n 2 --dist loadfile
 
 test-android: install
-	@missing=""; for tool in javac mvn gcc aapt2; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	@missing=""; for tool in javac mvn aapt2; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then echo "not run: the Android tests (missing:$$missing)"; \
 	else mvn -f android_demo/pom.xml -B -ntp test; fi
 
@@ -63,9 +63,10 @@ claims: install
 	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-# android_demo/build/mobilevit-demo.apk; MODEL=path.tflite builds the app around another file of this project.
+# android_demo/build/mobilevit-demo.apk; MODEL=path.tflite builds the app around another file of this project, and
+# ABI="arm64-v8a x86_64" for more processors than a phone's.
 apk: install
-	$(PY) android_demo/build_apk.py $(if $(MODEL),--model=$(MODEL))
+	$(PY) android_demo/build_apk.py $(if $(MODEL),--model=$(MODEL)) $(foreach abi,$(ABI),--abi=$(abi))
 
 lint: install
 	$(VENV)/bin/ruff check .

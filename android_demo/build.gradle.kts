@@ -1,5 +1,5 @@
-// Versions are in gradle.properties.
+// Versions are in gradle/libs.versions.toml, the app's own numbers in gradle.properties.
 plugins {
-    id("com.android.application") apply false
-    id("org.jetbrains.kotlin.android") apply false
+    alias(libs.plugins.android.application) apply false
+    alias(libs.plugins.kotlin.android) apply false
 }

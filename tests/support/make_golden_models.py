@@ -1,4 +1,4 @@
-"""Makes the two small models of the kinds that the shipped one is not: `python tests/make_golden_models.py`.
+"""Makes the two small models of the kinds that the shipped one is not: `cd tests && python -m support.make_golden_models`.
 
 tests/golden/models/: "float_input" takes normalised float32 BGR values, "uint8_output" answers in bytes. Their
 scores for a drawn picture stand beside them; Python and the app's Kotlin both check them. Random weights, 16 x 16 px.
@@ -13,13 +13,13 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from make_golden import GOLDEN, synthetic
 from PIL import Image
 
 from mobilevit_tf.evaluation.tflite_model import INFO_FILE, LABELS_FILE, SPEC_FILE, ModelInfo, TFLiteModel
 from mobilevit_tf.files import write_atomic, write_json
 from mobilevit_tf.image import pixels
 from mobilevit_tf.image.image_spec import ImageSpec
+from support.make_golden import GOLDEN, synthetic
 
 LABELS = ("red", "green", "blue")
 SPECS = {

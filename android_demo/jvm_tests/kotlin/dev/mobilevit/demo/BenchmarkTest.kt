@@ -23,10 +23,10 @@ class BenchmarkTest {
 
     @Test
     fun theClipboardGetsOneLineWithTheDevice() {
-        val timings = listOf(Timing(Setting(1, true), 5.0, 6.256), Timing(Setting(4, false), 50.0, 61.0))
+        val timings = listOf(Timing(Setting(1, true), 5.0, 6.256, 2), Timing(Setting(4, false), 50.0, 61.0, 709))
         assertEquals(
             "Acme One, Android 14 | Flowers | 50 runs, median / 95th percentile in ms | " +
-                "XNNPACK 1 thread 5.00 / 6.26; no delegate 4 threads 50.00 / 61.00",
+                "XNNPACK 1 thread 5.00 / 6.26 (2 steps); no delegate 4 threads 50.00 / 61.00 (709 steps)",
             Benchmark.line("Acme One, Android 14", "Flowers", timings),
         )
     }

@@ -10,7 +10,6 @@ import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
 import android.widget.TextView
-import dev.mobilevit.runtime.NativeRuntime
 import java.io.File
 import java.io.FileNotFoundException
 import org.junit.Assert.assertTrue
@@ -23,10 +22,8 @@ import org.robolectric.internal.bytecode.InstrumentationConfiguration
 /** Robolectric with the native runtime left outside of its sandbox. */
 class DemoRunner(type: Class<*>) : RobolectricTestRunner(type) {
     override fun createClassLoaderConfig(method: FrameworkMethod): InstrumentationConfiguration {
-        NativeRuntime.load()
         return InstrumentationConfiguration.Builder(super.createClassLoaderConfig(method))
-            .doNotAcquirePackage("org.tensorflow.")
-            .doNotAcquirePackage("dev.mobilevit.runtime.")
+            .doNotAcquirePackage("org.bytedeco.") // a native library belongs to one class loader
             .build()
     }
 }
@@ -68,6 +65,7 @@ object Screen {
 
     /** Draws a screen as it is into target/screenshots. */
     fun save(activity: Activity, name: String): Bitmap {
+        layOut(activity)
         val view = activity.window.decorView
         val bitmap = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
         view.draw(Canvas(bitmap))
@@ -77,7 +75,21 @@ object Screen {
         return bitmap
     }
 
+    /** A Session's state once its work is done. */
+    fun await(session: Session): ScreenState {
+        await("the work of a session") { !session.state.busy && session.state.modelName != null }
+        return session.state
+    }
+
     fun text(view: View): String = (view as TextView).text.toString()
+
+    /** Measures and lays out a screen after its views have changed, as the next frame would. */
+    fun layOut(activity: Activity) {
+        val view = activity.window.decorView
+        val exactly = { size: Int -> View.MeasureSpec.makeMeasureSpec(size, View.MeasureSpec.EXACTLY) }
+        view.measure(exactly(view.width), exactly(view.height))
+        view.layout(0, 0, view.width, view.height)
+    }
 
     fun children(view: View): List<View> = with(view as ViewGroup) { List(childCount, ::getChildAt) }
 

@@ -10,6 +10,7 @@ import org.json.JSONObject
 object Golden {
     val folder = File(System.getProperty("demo.golden"))
     val vectors = JSONObject(File(folder, "vectors.json").readText())
+    val frames by lazy { JSONObject(File(folder, "frames.json").readText()) }
     val scores by lazy { JSONObject(File(folder, "scores.json").readText()) }
     val model = File(System.getProperty("demo.model"))
     val samples = File(System.getProperty("demo.samples"))
@@ -41,6 +42,9 @@ object Golden {
         value = (value xor (value ushr 15)) * 0x2C1B3C6D
         return (value xor (value ushr 12)) ushr 24
     }
+
+    /** Value number [index] of the noise pictures, red, green and blue of one pixel after the other. */
+    fun noiseByte(index: Int): Byte = noise(index).toByte()
 
     /** Red, green, blue, one byte each. */
     fun rgb(pixels: Pixels): ByteArray = ByteArray(pixels.argb.size * 3) {

@@ -1,7 +1,9 @@
 package dev.mobilevit.demo
 
+import android.Manifest
 import android.app.Activity
 import android.content.Intent
+import android.content.pm.FeatureInfo
 import android.content.pm.PackageManager
 import android.net.Uri
 import android.os.Bundle
@@ -41,9 +43,11 @@ class MainActivityTest {
     }
 
     @Test
-    fun theManifestAsksForNoPermission() {
+    fun theManifestAsksForTheCameraAloneAndWorksWithoutOne() {
         val info = Screen.app.packageManager.getPackageInfo(Screen.app.packageName, PackageManager.GET_PERMISSIONS)
-        assertNull(info.requestedPermissions)
+        assertEquals(listOf(Manifest.permission.CAMERA), info.requestedPermissions!!.toList())
+        val features = Screen.app.packageManager.getPackageInfo(Screen.app.packageName, PackageManager.GET_CONFIGURATIONS)
+        assertTrue(features.reqFeatures!!.all { it.flags and FeatureInfo.FLAG_REQUIRED == 0 })
     }
 
     @Test
@@ -114,7 +118,9 @@ class MainActivityTest {
     @Test
     fun theCameraWritesAFullPhotoThroughTheAppsOwnProvider() {
         val activity = start().get()
+        shadowOf(Screen.app).grantPermissions(Manifest.permission.CAMERA)
         activity.findViewById<View>(R.id.camera).performClick()
+        Screen.awaitIdle()
         val asked = shadowOf(activity).nextStartedActivityForResult.intent
         assertEquals(MediaStore.ACTION_IMAGE_CAPTURE, asked.action)
         @Suppress("DEPRECATION")
@@ -179,7 +185,7 @@ class MainActivityTest {
         assertTrue(activity.findViewById<Toolbar>(R.id.toolbar).menu.performIdentifierAction(R.id.about, 0))
         val dialog = org.robolectric.shadows.ShadowAlertDialog.getLatestAlertDialog()
         val message = Screen.text(dialog.findViewById(android.R.id.message))
-        assertTrue(message.contains(Screen.app.session.photos.credits().trim().lines().first()))
+        assertTrue(message.contains(Golden.samples.resolve("CREDITS.md").readText().trim().lines().first()))
     }
 
     private fun start(intent: Intent = Intent(Intent.ACTION_MAIN)): ActivityController<MainActivity> {

@@ -8,6 +8,7 @@ import java.util.zip.ZipEntry
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
 import org.junit.Test
 
 class ModelMetadataTest {
@@ -60,6 +61,35 @@ class ModelMetadataTest {
         val label = String(flipped, Charsets.ISO_8859_1).lastIndexOf(ModelFiles.labels.first() + "\n")
         flipped[label] = '#'.code.toByte()
         assertEquals(Problem.BAD_METADATA, problemOf(flipped))
+    }
+
+    @Test
+    fun aHostileDescriptionIsRefused() {
+        val info = ModelFiles.parts.getValue("model_info.json").decodeToString()
+        fun withInfo(text: String) = ModelFiles.withParts(ModelFiles.parts + ("model_info.json" to text.toByteArray()))
+        fun withLabels(bytes: ByteArray) = ModelFiles.withParts(ModelFiles.parts + ("labels.txt" to bytes))
+        val name = Regex("\"name\": *\"[^\"]*\"")
+        val threshold = Regex("\"unsure_below\": *[0-9.]+")
+        assertTrue(name in info && threshold in info)
+        val hostile = mapOf(
+            "half a surrogate pair" to withInfo(info.replace(name, Regex.escapeReplacement("\"name\": \"\\ud800x\""))),
+            "a long name" to ModelFiles.withJson("model_info.json", "name" to "x".repeat(900_000)),
+            "a name of two lines" to ModelFiles.withJson("model_info.json", "name" to "a\nb"),
+            "an empty name" to ModelFiles.withJson("model_info.json", "name" to " "),
+            "a number as name" to ModelFiles.withJson("model_info.json", "name" to 7),
+            "NaN as text" to ModelFiles.withJson("model_info.json", "unsure_below" to "NaN"),
+            "NaN" to withInfo(info.replace(threshold, "\"unsure_below\": NaN")),
+            "too many digits" to withInfo(info.replace(threshold, "\"unsure_below\": " + "9".repeat(400))),
+            "no object" to withInfo("[]"),
+            "a deep nest" to withInfo("{\"a\":" + "[".repeat(500_000)),
+            "bytes that are no UTF-8" to withLabels(byteArrayOf(0x61, 0xFF.toByte(), 0x0a)),
+            "the same label twice" to withLabels("a\na\n".toByteArray()),
+            "an empty label" to withLabels("a\n\nb\n".toByteArray()),
+            "no label" to withLabels(ByteArray(0)),
+            "a deep nest of the spec" to
+                ModelFiles.withParts(ModelFiles.parts + ("image_spec.json" to "[".repeat(900_000).toByteArray())),
+        )
+        for ((what, bytes) in hostile) assertEquals(what, Problem.BAD_METADATA, problemOf(bytes))
     }
 
     @Test

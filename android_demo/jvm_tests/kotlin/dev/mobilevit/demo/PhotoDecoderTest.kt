@@ -48,6 +48,8 @@ class PhotoDecoderTest {
         val limits = Golden.vectors.getJSONObject("limits")
         assertEquals(limits.getInt("photo_pixels"), PhotoDecoder.MAX_PHOTO_PIXELS)
         assertEquals(limits.getInt("decoded_pixels"), PhotoDecoder.MAX_DECODED_PIXELS)
+        val jpeg = Golden.frames.getJSONObject("limits").getInt("jpeg_pixels")
+        assertEquals(jpeg, PhotoDecoder.MAX_JPEG_PIXELS)
     }
 
     @Test
@@ -61,6 +63,21 @@ class PhotoDecoderTest {
             val preview = PhotoDecoder.preview(pixels, 1280)
             assertEquals(1280 to 960, preview.width to preview.height)
         }
+    }
+
+    @Test
+    fun aBaselineJpegOf108MegapixelsIsDecodedAtAnEighthAndAProgressiveOneIsRefused() {
+        val file = File.createTempFile("huge", ".jpg")
+        ImageIO.write(BufferedImage(12_000, 9_000, BufferedImage.TYPE_BYTE_GRAY), "jpg", file)
+        val pixels = PhotoDecoder.decode(file)
+        assertEquals(1500 to 1125, pixels.width to pixels.height)
+        val bytes = file.readBytes()
+        val frame = (0 until bytes.size).first { bytes[it] == 0xFF.toByte() && bytes[it + 1] == 0xC0.toByte() }
+        bytes[frame + 1] = 0xC2.toByte()
+        file.writeBytes(bytes)
+        val error = assertThrows(DemoException::class.java) { PhotoDecoder.decode(file) }
+        file.delete()
+        assertEquals(Problem.HUGE_PICTURE, error.problem)
     }
 
     @Test

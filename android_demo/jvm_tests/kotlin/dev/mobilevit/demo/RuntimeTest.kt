@@ -5,17 +5,15 @@ import dev.mobilevit.demo.core.Classifier
 import dev.mobilevit.demo.core.DemoException
 import dev.mobilevit.demo.core.Problem
 import dev.mobilevit.demo.core.Setting
-import dev.mobilevit.runtime.NativeRuntime
 import org.json.JSONObject
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
-import org.junit.BeforeClass
 import org.junit.Test
 
-/** The official runtime of the AAR, run on the shipped model. */
+/** The runtime of the APK, in its build for this machine, on the shipped model. */
 class RuntimeTest {
     @Test
     fun oneAndTwoThreadsGiveTheSameBits() {
@@ -27,6 +25,22 @@ class RuntimeTest {
         }
         single.close()
         double.close()
+    }
+
+    @Test
+    fun xnnpackTakesTheShippedFileInOnePieceBesideTheQuantizeOfThePixels() {
+        Classifier(ModelFiles.direct(ModelFiles.shipped)).use { assertEquals(2, it.steps) }
+        Classifier(ModelFiles.direct(ModelFiles.shipped), xnnpack = false).use { assertTrue(it.steps > 100) }
+    }
+
+    @Test
+    fun aClosedModelAndAWrongNumberOfPixelsAreErrors() {
+        val model = Classifier(ModelFiles.direct(ModelFiles.shipped))
+        assertThrows(IllegalArgumentException::class.java) { model.run(ByteArray(5)) }
+        val pixels = pixels(model, 1)
+        model.close()
+        model.close()
+        assertThrows(IllegalStateException::class.java) { model.run(pixels) }
     }
 
     @Test
@@ -94,10 +108,4 @@ class RuntimeTest {
 
     private fun problemOf(bytes: ByteArray): Problem =
         assertThrows(DemoException::class.java) { Classifier(ModelFiles.direct(bytes)) }.problem
-
-    companion object {
-        @BeforeClass
-        @JvmStatic
-        fun load() = NativeRuntime.load()
-    }
 }

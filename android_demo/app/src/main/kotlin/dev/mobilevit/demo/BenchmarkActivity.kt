@@ -18,15 +18,14 @@ import dev.mobilevit.demo.core.Timing
 class BenchmarkActivity : Activity() {
     private val session get() = (application as DemoApp).session
     private val run get() = session.benchmark
+    private val onBenchmark: (BenchmarkState) -> Unit = ::show
+    private val onSession: (ScreenState) -> Unit = { findViewById<Toolbar>(R.id.toolbar).subtitle = it.modelName }
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
         setContentView(R.layout.activity_benchmark)
         Insets.pad(findViewById(R.id.root))
-        findViewById<Toolbar>(R.id.toolbar).apply {
-            subtitle = session.state.modelName
-            setNavigationOnClickListener { finish() }
-        }
+        findViewById<Toolbar>(R.id.toolbar).setNavigationOnClickListener { finish() }
         findViewById<TextView>(R.id.explanation).text =
             getString(R.string.benchmark_explanation, Benchmark.RUNS, Benchmark.WARM_UP_RUNS)
         findViewById<View>(R.id.start).setOnClickListener { run.start() }
@@ -35,12 +34,13 @@ class BenchmarkActivity : Activity() {
 
     override fun onStart() {
         super.onStart()
-        run.listener = ::show
-        show(run.state)
+        run.observed.add(onBenchmark)
+        session.observed.add(onSession)
     }
 
     override fun onStop() {
-        run.listener = null
+        run.observed.remove(onBenchmark)
+        session.observed.remove(onSession)
         super.onStop()
     }
 
@@ -71,7 +71,7 @@ class BenchmarkActivity : Activity() {
         val row = layoutInflater.inflate(R.layout.row_guess, parent, false)
         val threads = resources.getQuantityString(R.plurals.threads, timing.setting.threads, timing.setting.threads)
         val delegate = getString(if (timing.setting.xnnpack) R.string.with_xnnpack else R.string.without_xnnpack)
-        val label = getString(R.string.setting, delegate, threads)
+        val label = getString(R.string.setting, delegate, threads, timing.steps)
         val times = getString(R.string.timing, timing.median, timing.percentile95)
         row.findViewById<TextView>(R.id.label).text = label
         row.findViewById<TextView>(R.id.score).text = times

@@ -18,12 +18,9 @@ class BenchmarkRun(private val models: ModelStore) {
     private val worker = Worker { problem -> state = state.copy(running = false, problem = problem) }
 
     @Volatile private var goOn = false
-    var listener: ((BenchmarkState) -> Unit)? = null
-    var state = BenchmarkState()
-        private set(value) {
-            field = value
-            listener?.invoke(value)
-        }
+    val observed = Observed(BenchmarkState())
+    var state by observed::value
+        private set
 
     fun start() {
         if (state.running) return
@@ -32,7 +29,7 @@ class BenchmarkRun(private val models: ModelStore) {
         worker.submit {
             val model = models.map()
             for (setting in Benchmark.SETTINGS) {
-                val timing = Benchmark.time(model, setting) { goOn } ?: break
+                val timing = models.watched { Benchmark.time(model, setting) { goOn } } ?: break
                 worker.onMain { state = state.copy(timings = state.timings + timing) }
             }
         }

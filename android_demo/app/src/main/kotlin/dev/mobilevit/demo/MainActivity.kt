@@ -16,6 +16,7 @@ import dev.mobilevit.demo.core.Problem
 /** The screen that takes a photo from anywhere and shows what the model makes of it. */
 class MainActivity : Activity() {
     private val session get() = (application as DemoApp).session
+    private val onSession: (ScreenState) -> Unit = { views.show(it) }
     private lateinit var views: MainViews
 
     override fun onCreate(savedInstanceState: Bundle?) {
@@ -24,22 +25,26 @@ class MainActivity : Activity() {
         Insets.pad(findViewById(R.id.root))
         views = MainViews(this, session::openSample)
         findViewById<View>(R.id.pick).setOnClickListener { ask(pickIntent(), PICK_PHOTO) }
-        findViewById<View>(R.id.camera).setOnClickListener { ask(CameraProvider.intent(this), TAKE_PHOTO) }
+        findViewById<View>(R.id.camera).setOnClickListener { takePhoto() }
+        findViewById<View>(R.id.live).apply {
+            visible(Cameras.of(this@MainActivity).isNotEmpty())
+            setOnClickListener { startActivity(Intent(this@MainActivity, LiveActivity::class.java)) }
+        }
+        findViewById<View>(R.id.share).setOnClickListener { share() }
         findViewById<Toolbar>(R.id.toolbar).apply {
             inflateMenu(R.menu.main)
             setOnMenuItemClickListener(::onMenu)
         }
-        if (savedInstanceState == null) takeShared(intent) else session.restorePhoto()
+        if (savedInstanceState != null) session.restorePhoto() else if (!isFromHistory(intent)) takeShared(intent)
     }
 
     override fun onStart() {
         super.onStart()
-        session.listener = views::show
-        views.show(session.state)
+        session.observed.add(onSession)
     }
 
     override fun onStop() {
-        session.listener = null
+        session.observed.remove(onSession)
         super.onStop()
     }
 
@@ -59,15 +64,38 @@ class MainActivity : Activity() {
         }
     }
 
+    override fun onRequestPermissionsResult(requestCode: Int, permissions: Array<out String>, grantResults: IntArray) {
+        when {
+            CameraPermission.isGranted(this) -> takePhoto()
+            CameraPermission.isRefusedForGood(this) -> showWayToSettings()
+            else -> session.show(Problem.CAMERA_REFUSED)
+        }
+    }
+
     private fun onMenu(item: MenuItem): Boolean {
         when (item.itemId) {
             R.id.open_model -> ask(documentIntent(), OPEN_MODEL)
             R.id.bundled_model -> session.useBundledModel()
+            R.id.settings -> startActivity(Intent(this, SettingsActivity::class.java))
             R.id.benchmark -> startActivity(Intent(this, BenchmarkActivity::class.java))
             R.id.about -> showAbout()
             else -> return false
         }
         return true
+    }
+
+    /** From the list of recent apps Android sends the first intent once more, long after the sender has gone. */
+    private fun isFromHistory(intent: Intent) = intent.flags and Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY != 0
+
+    /** An app that declares the camera's permission may ask a camera app for a photo only once it has it. */
+    private fun takePhoto() {
+        if (!CameraPermission.isGranted(this)) return CameraPermission.ask(this, ASK_CAMERA)
+        session.beforeCamera { if (!isDestroyed) ask(CameraProvider.intent(this), TAKE_PHOTO) }
+    }
+
+    private fun share() {
+        val (photo, answer) = (session.state.photo ?: return) to (session.state.answer ?: return)
+        session.share(photo, answer) { if (!isDestroyed) startActivity(it) }
     }
 
     private fun takeShared(intent: Intent) {
@@ -106,8 +134,16 @@ class MainActivity : Activity() {
         val model = getString(R.string.about_model, state.modelName.orEmpty(), state.license.orEmpty())
         AlertDialog.Builder(this)
             .setTitle(R.string.about)
-            .setMessage(listOf(model, getString(R.string.about_runtime), session.photos.credits()).joinToString("\n\n"))
+            .setMessage(listOf(model, getString(R.string.about_runtime), state.credits).joinToString("\n\n"))
             .setPositiveButton(android.R.string.ok, null)
+            .show()
+    }
+
+    private fun showWayToSettings() {
+        AlertDialog.Builder(this)
+            .setMessage(R.string.problem_camera_refused)
+            .setPositiveButton(R.string.open_settings) { _, _ -> startActivity(CameraPermission.settings(this)) }
+            .setNegativeButton(android.R.string.cancel, null)
             .show()
     }
 
@@ -115,5 +151,6 @@ class MainActivity : Activity() {
         const val PICK_PHOTO = 1
         const val TAKE_PHOTO = 2
         const val OPEN_MODEL = 3
+        const val ASK_CAMERA = 4
     }
 }

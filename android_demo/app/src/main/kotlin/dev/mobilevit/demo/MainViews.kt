@@ -5,11 +5,9 @@ import android.graphics.Bitmap
 import android.view.View
 import android.view.ViewGroup
 import android.widget.ImageView
-import android.widget.ProgressBar
 import android.widget.TextView
 import android.widget.Toolbar
 import dev.mobilevit.demo.core.Answer
-import java.text.NumberFormat
 
 /** Puts a [ScreenState] on the main screen's views. */
 class MainViews(private val activity: Activity, private val onSample: (String) -> Unit) {
@@ -21,42 +19,36 @@ class MainViews(private val activity: Activity, private val onSample: (String) -
     private val result: View = activity.findViewById(R.id.result)
     private val headline: TextView = activity.findViewById(R.id.headline)
     private val detail: TextView = activity.findViewById(R.id.detail)
-    private val guesses: ViewGroup = activity.findViewById(R.id.guesses)
+    private val guesses = Guesses(activity.findViewById(R.id.guesses))
+    private val seen: SeenFrame = activity.findViewById(R.id.seen)
+    private val aspect: AspectLayout = activity.findViewById(R.id.aspect)
     private val times: TextView = activity.findViewById(R.id.times)
     private val samples: ViewGroup = activity.findViewById(R.id.samples)
+    private var shown: Answer? = null
 
     fun show(state: ScreenState) {
         toolbar.subtitle = state.modelName ?: activity.getString(R.string.loading_model)
         photo.setImageBitmap(state.photo)
+        state.photo?.let { aspect.aspect = it.width.toFloat() / it.height }
+        aspect.visible(state.photo != null)
+        seen.seen = state.seen
         hint.visible(state.photo == null && !state.busy)
         busy.visible(state.busy)
         problem.visible(state.problem != null)
         state.problem?.let { problem.setText(it.text) }
         result.visible(state.answer != null)
-        state.answer?.let(::showAnswer)
+        state.answer?.takeIf { it !== shown }?.let(::showAnswer)
+        shown = state.answer
         if (samples.childCount != state.samples.size) showSamples(state.samples)
     }
 
     private fun showAnswer(answer: Answer) {
-        val percent = NumberFormat.getPercentInstance()
         val best = answer.guesses.first()
         headline.text = if (answer.unsure) activity.getString(R.string.unsure) else best.label
         detail.visible(answer.unsure)
         if (answer.unsure) detail.text = activity.getString(R.string.unsure_detail, best.label)
         times.text = activity.getString(R.string.times, answer.inferenceMs, answer.preprocessMs)
-        guesses.removeAllViews()
-        answer.guesses.forEachIndexed { index, guess ->
-            val row = activity.layoutInflater.inflate(R.layout.row_guess, guesses, false)
-            val score = percent.format(guess.score.toDouble())
-            row.findViewById<TextView>(R.id.label).text = guess.label
-            row.findViewById<TextView>(R.id.score).text = score
-            row.findViewById<ProgressBar>(R.id.bar).apply {
-                progress = (guess.score * max).toInt()
-                alpha = if (index == 0 && !answer.unsure) 1f else FAINT
-            }
-            row.contentDescription = activity.getString(R.string.guess_spoken, guess.label, score)
-            guesses.addView(row)
-        }
+        guesses.show(answer)
     }
 
     private fun showSamples(pictures: Map<String, Bitmap>) {
@@ -71,12 +63,4 @@ class MainViews(private val activity: Activity, private val onSample: (String) -
     }
 
     private fun title(file: String): String = file.substringBeforeLast('.').replace('_', ' ').replace('-', ' ')
-
-    private fun View.visible(shown: Boolean) {
-        visibility = if (shown) View.VISIBLE else View.GONE
-    }
-
-    private companion object {
-        const val FAINT = 0.45f
-    }
 }

@@ -3,7 +3,9 @@ package dev.mobilevit.demo
 import android.graphics.Bitmap
 import android.graphics.BitmapFactory
 import android.graphics.ColorSpace
+import android.graphics.RectF
 import android.os.Build
+import dev.mobilevit.demo.core.Box
 import dev.mobilevit.demo.core.DemoException
 import dev.mobilevit.demo.core.PhotoHeader
 import dev.mobilevit.demo.core.PixelOps
@@ -20,8 +22,11 @@ import kotlin.math.max
  * in its decoder (WebP, HEIC, AVIF), where the desktop decodes all of them: only there the pixels can differ.
  */
 object PhotoDecoder {
-    /** Refused before decoding. */
+    /** More are refused before decoding. */
     const val MAX_PHOTO_PIXELS = 100_000_000
+
+    /** The same for a baseline JPEG, which is decoded at an eighth of its sides without holding the whole. */
+    const val MAX_JPEG_PIXELS = 1 shl 28
 
     /** 16 MiB as ints; the memory of one decoded photo is at most three times that, for a moment. */
     const val MAX_DECODED_PIXELS = 1 shl 22
@@ -33,7 +38,8 @@ object PhotoDecoder {
         val options = BitmapFactory.Options().apply { inJustDecodeBounds = true }
         BitmapFactory.decodeFile(file.path, options)
         if (options.outWidth <= 0 || options.outHeight <= 0) throw DemoException(Problem.NOT_A_PICTURE)
-        if (options.outWidth.toLong() * options.outHeight > MAX_PHOTO_PIXELS) throw DemoException(Problem.HUGE_PICTURE)
+        val limit = if (header.isBaselineJpeg) MAX_JPEG_PIXELS else MAX_PHOTO_PIXELS
+        if (options.outWidth.toLong() * options.outHeight > limit) throw DemoException(Problem.HUGE_PICTURE)
         options.inJustDecodeBounds = false
         options.inSampleSize = PixelOps.sampleSize(options.outWidth, options.outHeight, MAX_DECODED_PIXELS)
         options.inPreferredConfig = Bitmap.Config.ARGB_8888
@@ -55,6 +61,12 @@ object PhotoDecoder {
         val height = max(1, photo.height * longestSide / longer)
         return Bitmap.createScaledBitmap(full, width, height, true).also { full.recycle() }
     }
+
+    /** [box] of a picture of [width] x [height], in shares of its sides. */
+    fun shares(box: Box, width: Int, height: Int) = RectF(
+        box.left.toFloat() / width, box.top.toFloat() / height,
+        box.right.toFloat() / width, box.bottom.toFloat() / height,
+    )
 
     private fun opaquePixels(bitmap: Bitmap): Pixels {
         val (width, height) = bitmap.width to bitmap.height

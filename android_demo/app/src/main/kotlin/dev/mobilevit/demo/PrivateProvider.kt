@@ -3,6 +3,7 @@ package dev.mobilevit.demo
 import android.content.ContentProvider
 import android.content.ContentValues
 import android.database.Cursor
+import android.database.MatrixCursor
 import android.net.Uri
 
 /** A ContentProvider without tables: what a provider must have, answering nothing. */
@@ -13,7 +14,7 @@ abstract class PrivateProvider : ContentProvider() {
 
     override fun query(
         uri: Uri, projection: Array<out String>?, selection: String?, arguments: Array<out String>?, order: String?,
-    ): Cursor? = null
+    ): Cursor = MatrixCursor(projection ?: emptyArray()) // never null: other apps do not look
 
     override fun insert(uri: Uri, values: ContentValues?): Uri? = null
 

@@ -1,20 +1,32 @@
 package dev.mobilevit.demo
 
 import android.content.Context
+import android.content.Intent
 import android.graphics.Bitmap
-import android.graphics.BitmapFactory
+import android.graphics.RectF
 import android.net.Uri
 import dev.mobilevit.demo.core.Answer
 import dev.mobilevit.demo.core.Classifier
 import dev.mobilevit.demo.core.DemoException
+import dev.mobilevit.demo.core.ImageSpec
 import dev.mobilevit.demo.core.Problem
-import java.io.File
+import dev.mobilevit.demo.core.Scores
+import dev.mobilevit.demo.core.Settings
 
-/** What the main screen shows. */
+/**
+ * What the main screen shows.
+ *
+ * @property spec what the model in use takes.
+ * @property seen the part of [photo] that the model got, in shares of its sides.
+ */
 data class ScreenState(
     val modelName: String? = null,
     val license: String? = null,
+    val spec: ImageSpec? = null,
+    val credits: String = "",
+    val settings: Settings = Settings(),
     val photo: Bitmap? = null,
+    val seen: RectF? = null,
     val answer: Answer? = null,
     val problem: Problem? = null,
     val samples: Map<String, Bitmap> = emptyMap(),
@@ -22,62 +34,76 @@ data class ScreenState(
 )
 
 /** The work behind the screens: one job after the other on a thread of its own; [state] changes on the main thread. */
-class Session(private val context: Context) {
+class Session(private val context: Context, private val quietMs: Long = Patience.QUIET_MS) {
     val photos = PhotoStore(context)
     val models = ModelStore(context)
     val benchmark = BenchmarkRun(models)
+    val observed = Observed(ScreenState())
+    var state by observed::value
+        private set
+
     private val worker = Worker(::jobEnded)
-
-    /** Called on the main thread with each new [state]; the visible screen sets it. */
-    var listener: ((ScreenState) -> Unit)? = null
-    var state = ScreenState()
-        private set(value) {
-            field = value
-            listener?.invoke(value)
-        }
-
+    private val store = SettingsStore(context)
     private var photoAsked = false
+
+    @Volatile private var waiting: Patience? = null
     private var classifier: Classifier? = null // this and the next are used on the worker's thread alone
-    private var hasPhoto = false
+    private var settings = Settings()
+    private var last: Pair<Scores, Double>? = null // of the photo on the screen, with the preprocessing's milliseconds
 
     init {
+        run { apply(store.read()) }
+        run(::loadModel)
         run {
-            try {
-                use(Classifier(models.map()))
-            } catch (error: DemoException) { // the opened model has gone bad: back to the bundled one, and say so
-                if (!models.hasOpened) throw error
-                models.forget()
-                use(Classifier(models.map()))
-                throw error
-            }
-        }
-        run {
-            val thumbnails = photos.samples.associateWith(::thumbnail)
-            worker.onMain { state = state.copy(samples = thumbnails) }
+            val thumbnails = photos.samples.associateWith { photos.thumbnail(it) }
+            val credits = photos.credits()
+            worker.onMain { state = state.copy(samples = thumbnails, credits = credits) }
         }
     }
 
-    fun openPhoto(uri: Uri) = photoJob { photos.take(uri) }
+    fun openPhoto(uri: Uri) = photoJob { waited { photos.take(uri, it) } }
 
     fun openSample(name: String) = photoJob { photos.takeSample(name) }
 
+    /** Removes what a camera app wrote before, then calls [ask] on the main thread. */
+    fun beforeCamera(ask: () -> Unit) = run {
+        CameraProvider.TAKEN.file(context).delete()
+        worker.onMain(ask)
+    }
+
     /** The photo that the camera app has written; a camera that wrote nothing was cancelled. */
     fun openCameraPhoto() = photoJob {
-        val taken = CameraProvider.file(context)
+        val taken = CameraProvider.TAKEN.file(context)
         if (taken.length() == 0L || !taken.renameTo(photos.current)) throw DemoException(Problem.UNREADABLE)
     }
 
     /** For a screen that comes back in a new process: shows the photo of the last one, unless another is coming. */
     fun restorePhoto() {
-        if (!photoAsked && photos.current.exists()) photoJob {}
+        if (!photoAsked) run { if (photos.current.exists() && last == null) classifyCurrent() }
     }
 
     /** Opens another model; where that fails the old one and its answer stay. */
-    fun openModel(uri: Uri) = run { switchTo(models.install(uri)) }
+    fun openModel(uri: Uri) = run { switchTo(waited { models.install(uri, settings.threads, it) }) }
 
     fun useBundledModel() = run {
         models.forget()
-        switchTo(Classifier(models.map()))
+        switchTo(load())
+    }
+
+    /** Keeps what [change] makes of the settings over restarts, and answers again with them. */
+    fun change(change: (Settings) -> Settings) = run {
+        val changed = change(settings)
+        val reload = changed.threads != settings.threads
+        store.write(changed)
+        apply(changed)
+        if (reload) use(load())
+        answerAgain()
+    }
+
+    /** Calls [ready] with what shares the answer [shown] for [picture]. */
+    fun share(picture: Bitmap, shown: Answer, ready: (Intent) -> Unit) = run {
+        val intent = ShareProvider.intent(context, picture, shown, classifier?.metadata?.name.orEmpty())
+        worker.onMain { ready(intent) }
     }
 
     /** Puts a sentence on the screen for what the screen itself found. */
@@ -85,28 +111,57 @@ class Session(private val context: Context) {
         state = state.copy(problem = problem)
     }
 
+    private fun loadModel() {
+        try {
+            models.checkLastRun()
+            use(load())
+        } catch (error: DemoException) { // the opened model has gone bad: back to the bundled one, and say so
+            if (!models.hasOpened) throw error
+            models.forget()
+            use(load())
+            throw error
+        }
+    }
+
+    private fun load() = models.watched { Classifier(models.map(), settings.threads).also { it.warmUp() } }
+
+    private fun apply(changed: Settings) {
+        settings = changed
+        worker.onMain { state = state.copy(settings = changed) }
+    }
+
     private fun photoJob(bring: () -> Unit) {
         photoAsked = true
+        waiting?.cancel() // who asks for another photo no longer waits for this one
         run {
-            worker.onMain { state = state.copy(photo = null, answer = null) }
-            hasPhoto = false
+            worker.onMain { state = state.copy(photo = null, seen = null, answer = null) }
+            last = null
             bring()
-            hasPhoto = true
             classifyCurrent()
+        }
+    }
+
+    private fun <T> waited(work: (Patience) -> T): T {
+        val patience = Patience(quietMs)
+        waiting = patience
+        try {
+            return work(patience)
+        } finally {
+            waiting = null
         }
     }
 
     private fun switchTo(model: Classifier) {
         use(model)
-        if (hasPhoto) classifyCurrent()
+        if (last != null) classifyCurrent()
     }
 
     private fun use(model: Classifier) {
-        model.warmUp()
         classifier?.close()
         classifier = model
         worker.onMain {
-            state = state.copy(modelName = model.metadata.name, license = model.metadata.license)
+            val described = model.metadata
+            state = state.copy(modelName = described.name, license = described.license, spec = described.spec)
         }
     }
 
@@ -116,15 +171,18 @@ class Session(private val context: Context) {
         val photo = PhotoDecoder.decode(photos.current)
         val input = model.metadata.spec.modelInput(photo)
         val preprocessMs = (System.nanoTime() - start) / 1e6
-        val answer = Answer.of(model.metadata, model.run(input), preprocessMs)
+        last = models.watched { model.run(input) } to preprocessMs
+        val seen = PhotoDecoder.shares(model.metadata.spec.cropBox(photo.height, photo.width), photo.width, photo.height)
         val preview = PhotoDecoder.preview(photo, PREVIEW_SIDE)
-        worker.onMain { state = state.copy(photo = preview, answer = answer, problem = null) }
+        worker.onMain { state = state.copy(photo = preview, seen = seen) }
+        answerAgain()
     }
 
-    private fun thumbnail(name: String): Bitmap {
-        val file = File(context.cacheDir, "sample")
-        photos.openSample(name).use { input -> file.outputStream().use(input::copyTo) }
-        return PhotoDecoder.preview(PhotoDecoder.decode(file), THUMBNAIL_SIDE)
+    private fun answerAgain() {
+        val metadata = classifier?.metadata ?: return
+        val (scores, preprocessMs) = last ?: return
+        val answer = Answer.of(metadata.labels, scores, settings.limits(metadata), preprocessMs)
+        worker.onMain { state = state.copy(answer = answer, problem = null) }
     }
 
     /** Queues [job]; the screen is busy until it has run. */
@@ -139,6 +197,5 @@ class Session(private val context: Context) {
 
     private companion object {
         const val PREVIEW_SIDE = 1280
-        const val THUMBNAIL_SIDE = 320
     }
 }

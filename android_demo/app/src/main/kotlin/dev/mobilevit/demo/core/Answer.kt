@@ -3,23 +3,26 @@ package dev.mobilevit.demo.core
 /** One class and its score in [0, 1]. */
 data class Guess(val label: String, val score: Float)
 
+/** What becomes an [Answer]: at most [results] guesses, "unsure" where the best lies below [unsureBelow]. */
+class AnswerLimits(val results: Int, val unsureBelow: Double)
+
 /**
  * What is shown for one photo.
  *
- * @property guesses best first, at most [MOST_GUESSES].
- * @property unsure the best score lies below the model's own threshold.
+ * @property guesses best first.
+ * @property unsure the best score lies below the threshold.
  * @property preprocessMs from the photo's bytes to the model's input.
  * @property inferenceMs of the model alone.
  */
 class Answer(val guesses: List<Guess>, val unsure: Boolean, val preprocessMs: Double, val inferenceMs: Double) {
     companion object {
-        const val MOST_GUESSES = 5
-
-        fun of(metadata: ModelMetadata, scores: Scores, preprocessMs: Double): Answer {
-            val guesses = metadata.labels.mapIndexed { index, label -> Guess(label, scores.values[index]) }
-                .sortedByDescending { it.score }
-                .take(MOST_GUESSES)
-            return Answer(guesses, guesses.first().score < metadata.unsureBelow, preprocessMs, scores.milliseconds)
+        fun of(labels: List<String>, scores: Scores, limits: AnswerLimits, preprocessMs: Double): Answer {
+            val guesses = guesses(labels, scores.values, limits.results)
+            return Answer(guesses, guesses.first().score < limits.unsureBelow, preprocessMs, scores.milliseconds)
         }
+
+        /** The [most] classes of the highest scores, best first. */
+        fun guesses(labels: List<String>, scores: FloatArray, most: Int): List<Guess> =
+            labels.mapIndexed { index, label -> Guess(label, scores[index]) }.sortedByDescending { it.score }.take(most)
     }
 }

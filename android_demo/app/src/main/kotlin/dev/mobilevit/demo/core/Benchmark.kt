@@ -7,8 +7,8 @@ import kotlin.math.ceil
 /** One setting of the runtime. */
 data class Setting(val threads: Int, val xnnpack: Boolean)
 
-/** Milliseconds of one inference over [Benchmark.RUNS] runs. */
-data class Timing(val setting: Setting, val median: Double, val percentile95: Double)
+/** Milliseconds of one inference over [Benchmark.RUNS] runs, and its [steps] (see [NativeInterpreter.steps]). */
+data class Timing(val setting: Setting, val median: Double, val percentile95: Double, val steps: Int)
 
 /** Times the inference alone (no decoding, no resize) under each setting, one interpreter after the other. */
 object Benchmark {
@@ -27,7 +27,7 @@ object Benchmark {
                 val scores = classifier.run(pixels)
                 if (run >= 0) times[run] = scores.milliseconds
             }
-            return Timing(setting, percentile(times, 50.0), percentile(times, 95.0))
+            return Timing(setting, percentile(times, 50.0), percentile(times, 95.0), classifier.steps)
         }
     }
 
@@ -43,7 +43,8 @@ object Benchmark {
         timings.joinToString("; ", "$device | $model | $RUNS runs, median / 95th percentile in ms | ") {
             val delegate = if (it.setting.xnnpack) "XNNPACK" else "no delegate"
             String.format(
-                Locale.ROOT, "%s %d threads %.2f / %.2f", delegate, it.setting.threads, it.median, it.percentile95,
+                Locale.ROOT, "%s %d threads %.2f / %.2f (%d steps)",
+                delegate, it.setting.threads, it.median, it.percentile95, it.steps,
             ).replace(" 1 threads", " 1 thread")
         }
 }

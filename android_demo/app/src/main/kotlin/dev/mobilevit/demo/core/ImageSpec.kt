@@ -79,7 +79,7 @@ data class ImageSpec(
          */
         fun fromJson(text: String): ImageSpec {
             try {
-                val json = JSONObject(text)
+                val json = Strict.json(text)
                 if ((json.opt("schema_version") as? Int ?: 0) > SCHEMA_VERSION) throw DemoException(Problem.NEWER_MODEL)
                 require(json.keys().asSequence().toSet() == KEYS)
                 require(json.get("schema_version") == SCHEMA_VERSION)
@@ -87,7 +87,7 @@ data class ImageSpec(
                     json.get("height") as Int,
                     json.get("width") as Int,
                     Filter.entries.single { it.jsonName == json.get("resize") },
-                    json.getDouble("crop_fraction"),
+                    Strict.finite(json.opt("crop_fraction")),
                     ColorOrder.entries.single { it.name == json.get("color_order") },
                     numbers(json, "range", 2),
                     numbers(json, "mean", 3),
@@ -107,7 +107,7 @@ data class ImageSpec(
         private fun numbers(json: JSONObject, key: String, count: Int): List<Double> {
             val array = json.getJSONArray(key)
             require(array.length() == count)
-            return List(count) { array.getDouble(it) }
+            return List(count) { Strict.finite(array.opt(it)) }
         }
     }
 }

@@ -2,7 +2,6 @@ package dev.mobilevit.demo.core
 
 import java.nio.ByteBuffer
 import org.json.JSONException
-import org.json.JSONObject
 
 /**
  * What a model file says of itself; the only source of everything the app knows about a model.
@@ -26,6 +25,8 @@ class ModelMetadata(
 
         /** The schema of [INFO_FILE] that this reader knows; a newer one is refused. */
         const val INFO_SCHEMA_VERSION = 1
+        private const val LONGEST_NAME = 200 // characters
+        private const val LONGEST_LICENSE = 2000
         private val MAGIC = "TFL3".toByteArray()
         private const val MAGIC_OFFSET = 4
 
@@ -40,21 +41,30 @@ class ModelMetadata(
             if (!isModel) throw DemoException(Problem.NOT_A_MODEL)
             val files = ModelArchive.read(model)
             val (labels, spec, info) = listOf(LABELS_FILE, SPEC_FILE, INFO_FILE).map { name ->
-                String(files[name] ?: throw DemoException(Problem.NO_METADATA), Charsets.UTF_8)
+                files[name] ?: throw DemoException(Problem.NO_METADATA)
             }
             try {
-                val json = JSONObject(info)
-                if (json.getInt("schema_version") > INFO_SCHEMA_VERSION) throw DemoException(Problem.NEWER_MODEL)
+                val json = Strict.json(Strict.utf8(info))
+                val version = Strict.finite(json.opt("schema_version"))
+                if (version > INFO_SCHEMA_VERSION) throw DemoException(Problem.NEWER_MODEL)
                 return ModelMetadata(
-                    labels.removeSuffix("\n").split("\n"),
-                    ImageSpec.fromJson(spec),
-                    json.getString("name"),
-                    json.getDouble("unsure_below"),
-                    json.getString("license"),
+                    readLabels(Strict.utf8(labels)),
+                    ImageSpec.fromJson(Strict.utf8(spec)),
+                    Strict.line(json.opt("name"), LONGEST_NAME),
+                    Strict.finite(json.opt("unsure_below")),
+                    Strict.line(json.opt("license"), LONGEST_LICENSE),
                 )
             } catch (error: JSONException) {
                 throw DemoException(Problem.BAD_METADATA, error)
+            } catch (error: IllegalArgumentException) {
+                throw DemoException(Problem.BAD_METADATA, error)
             }
+        }
+
+        private fun readLabels(text: String): List<String> {
+            val labels = text.removeSuffix("\n").split("\n").map { Strict.line(it.removeSuffix("\r"), LONGEST_NAME) }
+            require(labels.toSet().size == labels.size)
+            return labels
         }
     }
 }

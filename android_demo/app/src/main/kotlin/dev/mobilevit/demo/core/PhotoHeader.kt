@@ -8,20 +8,31 @@ import java.nio.ByteOrder
  * whole (the decoder fills what is missing with grey and says nothing).
  *
  * @property orientation 1 to 8, from EXIF, or where that has none from XMP. HEIC and AVIF are 1: their decoder turns them itself.
+ * @property isBaselineJpeg its decoder holds a few rows at a time, never the whole picture.
  * @property isComplete false where a JPEG, PNG or WebP ends too early.
  */
-class PhotoHeader private constructor(val orientation: Int, val isComplete: Boolean) {
+class PhotoHeader private constructor(
+    val orientation: Int,
+    val isComplete: Boolean,
+    val isBaselineJpeg: Boolean = false,
+) {
     companion object {
         private const val UPRIGHT = 1
         private const val ORIENTATION_TAG = 0x0112
         private const val PNG_SIGNATURE = 0x89504E470D0A1A0AuL
         private const val TIFF_SHORT = 3
+        private val SEVERAL_SCANS = setOf(0xC2, 0xC6, 0xCA, 0xCE) // starts of progressive frames
         private val EXIF = "Exif\u0000\u0000".toByteArray(Charsets.ISO_8859_1)
         private val XMP = "http://ns.adobe.com/xap/1.0/\u0000".toByteArray(Charsets.ISO_8859_1)
         private val XMP_ORIENTATION = "tiff:Orientation".toByteArray(Charsets.ISO_8859_1)
 
-        private fun header(exif: Int?, xmp: Int?, isComplete: Boolean) =
-            PhotoHeader((exif ?: xmp)?.takeIf { it in 1..8 } ?: UPRIGHT, isComplete)
+        /** @param exif where the first EXIF block is; more of them are not looked at, however many a file has. */
+        private fun header(
+            data: ByteBuffer, exif: Int?, xmp: Int?, isComplete: Boolean, isBaselineJpeg: Boolean = false,
+        ): PhotoHeader {
+            val orientation = exif?.let { tiffOrientation(data, it) } ?: xmp
+            return PhotoHeader(orientation?.takeIf { it in 1..8 } ?: UPRIGHT, isComplete, isBaselineJpeg)
+        }
 
         /** Reads the header of any file; one that is no known picture is upright and complete. */
         fun read(photo: ByteBuffer): PhotoHeader {
@@ -39,6 +50,7 @@ class PhotoHeader private constructor(val orientation: Int, val isComplete: Bool
         private fun readJpeg(data: ByteBuffer): PhotoHeader {
             var exif: Int? = null
             var xmp: Int? = null
+            var baseline = true
             var at = 2
             while (at + 2 <= data.limit()) {
                 val marker = data.byte(at + 1)
@@ -46,18 +58,19 @@ class PhotoHeader private constructor(val orientation: Int, val isComplete: Bool
                     at++ // coded data, a restart, or fill bytes
                     continue
                 }
-                if (marker == 0xD9) return header(exif, xmp, isComplete = true)
+                if (marker == 0xD9) return header(data, exif, xmp, isComplete = true, baseline)
+                if (marker in SEVERAL_SCANS) baseline = false
                 if (at + 4 > data.limit()) break
                 val length = data.getShort(at + 2).toInt() and 0xFFFF
                 val content = at + 4
                 if (marker == 0xE1 && data.startsWith(EXIF, content)) {
-                    exif = exif ?: tiffOrientation(data, content + EXIF.size)
+                    exif = exif ?: (content + EXIF.size)
                 } else if (marker == 0xE1 && data.startsWith(XMP, content)) {
                     xmp = xmpOrientation(data, content, length)
                 }
                 at += 2 + length
             }
-            return header(exif, xmp, isComplete = false)
+            return header(data, exif, xmp, isComplete = false)
         }
 
         private fun readPng(data: ByteBuffer): PhotoHeader {
@@ -66,14 +79,14 @@ class PhotoHeader private constructor(val orientation: Int, val isComplete: Bool
             var at = 8
             while (at + 12 <= data.limit()) {
                 val name = data.text(at + 4)
-                if (name == "IEND") return header(exif, xmp, isComplete = true)
+                if (name == "IEND") return header(data, exif, xmp, isComplete = true)
                 val length = data.getInt(at)
                 if (length < 0 || length > data.limit() - at - 12) break
-                if (name == "eXIf") exif = tiffOrientation(data, at + 8)
+                if (name == "eXIf") exif = exif ?: (at + 8)
                 if (name == "iTXt") xmp = xmp ?: xmpOrientation(data, at + 8, length)
                 at += 12 + length
             }
-            return header(exif, xmp, isComplete = false)
+            return header(data, exif, xmp, isComplete = false)
         }
 
         private fun readWebp(data: ByteBuffer): PhotoHeader {
@@ -87,11 +100,11 @@ class PhotoHeader private constructor(val orientation: Int, val isComplete: Bool
                 val start = at.toInt() + 8
                 val length = data.getInt(at.toInt() + 4).toLong() and 0xFFFFFFFFL
                 val skip = if (data.startsWith(EXIF, start)) EXIF.size else 0
-                if (name == "EXIF") exif = tiffOrientation(data, start + skip)
+                if (name == "EXIF") exif = exif ?: (start + skip)
                 if (name == "XMP ") xmp = xmpOrientation(data, start, minOf(length, Int.MAX_VALUE.toLong()).toInt())
                 at += 8 + length + length % 2
             }
-            return header(exif, xmp, end <= data.limit())
+            return header(data, exif, xmp, end <= data.limit())
         }
 
         /** `tiff:Orientation="6"` or `<tiff:Orientation>6<` in an XMP packet. */

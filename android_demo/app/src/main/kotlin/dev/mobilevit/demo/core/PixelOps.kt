@@ -20,29 +20,17 @@ object PixelOps {
     /** Turns a photo as its EXIF [orientation] (1 to 8) asks; 1 returns the same object. */
     fun upright(photo: Pixels, orientation: Int): Pixels {
         if (orientation !in 2..8) return photo
-        val (w, h) = photo.width to photo.height
-        val turned = orientation >= 5 // columns become rows
-        val width = if (turned) h else w
-        val height = if (turned) w else h
-        val result = IntArray(w * h)
-        // Index of the source of (0, 0), and how far it moves with each output column and row.
-        val (start, right, down) = when (orientation) {
-            2 -> Triple(w - 1, -1, w)
-            3 -> Triple(w * h - 1, -1, -w)
-            4 -> Triple(w * (h - 1), 1, -w)
-            5 -> Triple(0, w, 1)
-            6 -> Triple(w * (h - 1), -w, 1)
-            7 -> Triple(w * h - 1, -w, -1)
-            else -> Triple(w - 1, w, -1)
-        }
-        for (y in 0 until height) {
-            var source = start + y * down
-            for (x in 0 until width) {
-                result[y * width + x] = photo.argb[source]
+        val turn = Turn.of(photo.width, photo.height, orientation)
+        val right = turn.rowPerX * photo.width + turn.columnPerX
+        val result = IntArray(photo.argb.size)
+        for (y in 0 until turn.height) {
+            var source = (turn.row + y * turn.rowPerY) * photo.width + turn.column + y * turn.columnPerY
+            for (x in 0 until turn.width) {
+                result[y * turn.width + x] = photo.argb[source]
                 source += right
             }
         }
-        return Pixels(width, height, result)
+        return Pixels(turn.width, turn.height, result)
     }
 
     /** The first power of two that brings [width] x [height], divided and rounded up, under [mostPixels]. */

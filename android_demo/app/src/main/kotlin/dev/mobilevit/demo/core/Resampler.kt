@@ -65,6 +65,16 @@ object Resampler {
         return Pixels(width, height, if (pixels === image.argb) pixels.copyOf() else pixels)
     }
 
+    /** What [resize] reads of a picture of [photoWidth] x [photoHeight], and perhaps a pixel more on each side. */
+    fun reach(photoWidth: Int, photoHeight: Int, width: Int, height: Int, filter: Filter, box: Box): Box {
+        val aside = ceil(filter.support * maxOf((box.right - box.left).toDouble() / width, 1.0)).toInt() + 1
+        val above = ceil(filter.support * maxOf((box.bottom - box.top).toDouble() / height, 1.0)).toInt() + 1
+        return Box(
+            maxOf(0, box.left - aside), maxOf(0, box.top - above),
+            minOf(photoWidth, box.right + aside), minOf(photoHeight, box.bottom + above),
+        )
+    }
+
     private fun weights(inputSize: Int, start: Int, end: Int, outputSize: Int, filter: Filter): Weights {
         val scale = (end - start).toDouble() / outputSize
         val filterScale = maxOf(scale, 1.0)
