@@ -16,7 +16,7 @@ class Model:
     """What is known of a model without building it.
 
     Attributes:
-      module: its file in `families/`.
+      module: its file in `families/`, with its folder where it is in one.
       title: shown to people.
       citation: where it was published.
       dropout: published rates (in the transformers, before the classifier).
@@ -80,7 +80,7 @@ MODELS: dict[str, Model] = {
     "resnet50": Model(_KERAS, "ResNet-50", _RESNET, (0.0, 0.0), 75.3, 25_583_592, 3858.0),
     "densenet121": Model(_KERAS, "DenseNet-121", _DENSENET, (0.0, 0.0), 75.0, 7_978_856, 2834.2),
     "efficientnet_b0": Model(_KERAS, "EfficientNet-B0", _EFFICIENTNET, (0.0, 0.2), 77.1, 5_288_548, 385.8),
-    "vit_ti": Model("deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
+    "vit_ti": Model("transformers.deit", "DeiT-Ti", _DEIT, (0.0, 0.0), 72.2, 5_717_416, 1253.7),
     "mobilenet_v4_s": Model("mobilenet_v4", "MobileNetV4-Conv-S", _MOBILENET_V4, (0.0, 0.3), 73.8, 3_774_024, 186.0),
     "v2_050": Model(_V2, "MobileViTv2-0.5", _MOBILEVIT_V2, (0.0, 0.0), 70.2, 1_370_593, 444.3, 256, _APPLE),
     "v2_075": Model(_V2, "MobileViTv2-0.75", _MOBILEVIT_V2, (0.0, 0.0), 75.6, 2_866_009, 982.0, 256, _APPLE),
@@ -89,22 +89,24 @@ MODELS: dict[str, Model] = {
     "v2_150": Model(_V2, "MobileViTv2-1.5", _MOBILEVIT_V2, (0.0, 0.0), 80.4, 10_594_753, 3857.9, 256, _APPLE),
     "v2_175": Model(_V2, "MobileViTv2-1.75", _MOBILEVIT_V2, (0.0, 0.0), 80.8, 14_251_833, 5237.4, 256, _APPLE),
     "v2_200": Model(_V2, "MobileViTv2-2.0", _MOBILEVIT_V2, (0.0, 0.0), 81.2, 18_449_329, 6827.3, 256, _APPLE),
-    "ceit_t": Model("ceit", "CeiT-T", _CEIT, (0.0, 0.0), 76.4, 6_356_904, 1395.3),
-    "pvt_tiny": Model("pvt", "PVT-Tiny", _PVT, (0.0, 0.0), 75.1, 13_229_288, 1932.9),
-    "t2t_vit_7": Model("t2t", "T2T-ViT-7", _T2T, (0.1, 0.0), 71.7, 4_255_694, 1146.9),
-    "t2t_vit_12": Model("t2t", "T2T-ViT-12", _T2T, (0.1, 0.0), 76.5, 6_887_374, 1762.6),
-    "cait_xxs24": Model("cait", "CaiT-XXS24", _CAIT, (0.0, 0.0), 77.6, 11_956_264, 2523.5),
-    "deepvit_16": Model("deepvit", "DeepViT-16", _DEEPVIT, (0.0, 0.0), 79.1, 24_426_664, 5272.3),
-    "deepvit_s": Model("deepvit", "DeepViT-S", _DEEPVIT, (0.0, 0.0), 81.4, 27_312_632, 6361.3),
-    "pit_ti": Model("pit", "PiT-Ti", _PIT, (0.0, 0.0), 73.0, 4_847_272, 699.1),
-    "pit_xs": Model("pit", "PiT-XS", _PIT, (0.0, 0.0), 78.1, 10_618_888, 1394.7),
-    "localvit_t": Model("localvit", "LocalViT-T", _LOCALVIT, (0.0, 0.0), 74.8, 5_908_696, 1266.5),
+    "ceit_t": Model("transformers.ceit", "CeiT-T", _CEIT, (0.0, 0.0), 76.4, 6_356_904, 1395.3),
+    "pvt_tiny": Model("transformers.pvt", "PVT-Tiny", _PVT, (0.0, 0.0), 75.1, 13_229_288, 1932.9),
+    "t2t_vit_7": Model("transformers.t2t", "T2T-ViT-7", _T2T, (0.1, 0.0), 71.7, 4_255_694, 1146.9),
+    "t2t_vit_12": Model("transformers.t2t", "T2T-ViT-12", _T2T, (0.1, 0.0), 76.5, 6_887_374, 1762.6),
+    "cait_xxs24": Model("transformers.cait", "CaiT-XXS24", _CAIT, (0.0, 0.0), 77.6, 11_956_264, 2523.5),
+    "deepvit_16": Model("transformers.deepvit", "DeepViT-16", _DEEPVIT, (0.0, 0.0), 79.1, 24_426_664, 5272.3),
+    "deepvit_s": Model("transformers.deepvit", "DeepViT-S", _DEEPVIT, (0.0, 0.0), 81.4, 27_312_632, 6361.3),
+    "pit_ti": Model("transformers.pit", "PiT-Ti", _PIT, (0.0, 0.0), 73.0, 4_847_272, 699.1),
+    "pit_xs": Model("transformers.pit", "PiT-XS", _PIT, (0.0, 0.0), 78.1, 10_618_888, 1394.7),
+    "localvit_t": Model("transformers.localvit", "LocalViT-T", _LOCALVIT, (0.0, 0.0), 74.8, 5_908_696, 1266.5),
     # As large as the LocalViT that MobileViT's paper compares with (76.1 there), but published without an accuracy.
-    "localvit_t_mlp6": Model("localvit", "LocalViT-T, expansion 6", _LOCALVIT, (0.0, 0.0), None, 7_655_080, 1621.3),
-    "crossvit_ti": Model("crossvit", "CrossViT-Ti", _CROSSVIT, (0.0, 0.0), 73.4, 7_014_800, 1562.7, 240),
-    "crossvit_9": Model("crossvit", "CrossViT-9", _CROSSVIT, (0.0, 0.0), 73.9, 8_553_296, 1840.8, 240),
-    "convit_ti": Model("convit", "ConViT-Ti", _CONVIT, (0.0, 0.0), 73.1, 5_710_512, 1247.8),
-    "convit_ti_plus": Model("convit", "ConViT-Ti+", _CONVIT, (0.0, 0.0), 76.7, 9_972_912, 2126.5),
+    "localvit_t_mlp6": Model(
+        "transformers.localvit", "LocalViT-T, expansion 6", _LOCALVIT, (0.0, 0.0), None, 7_655_080, 1621.3
+    ),
+    "crossvit_ti": Model("transformers.crossvit", "CrossViT-Ti", _CROSSVIT, (0.0, 0.0), 73.4, 7_014_800, 1562.7, 240),
+    "crossvit_9": Model("transformers.crossvit", "CrossViT-9", _CROSSVIT, (0.0, 0.0), 73.9, 8_553_296, 1840.8, 240),
+    "convit_ti": Model("transformers.convit", "ConViT-Ti", _CONVIT, (0.0, 0.0), 73.1, 5_710_512, 1247.8),
+    "convit_ti_plus": Model("transformers.convit", "ConViT-Ti+", _CONVIT, (0.0, 0.0), 76.7, 9_972_912, 2126.5),
     "shufflenet_v2": Model("shufflenet", "ShuffleNetV2 1.0x", _SHUFFLENET_V2, (0.0, 0.0), 69.4, 2_278_604, 144.9),
     "seresnet50": Model("resnet", "SE-ResNet-50", _SENET, (0.0, 0.0), 76.7, 28_088_024, 4091.7),
     "seresnet101": Model("resnet", "SE-ResNet-101", _SENET, (0.0, 0.0), 77.6, 49_326_872, 7806.1),

@@ -6,8 +6,8 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import family_checks_zoo_cnn as checks
-from support import parity_zoo_cnn as parity
+from support import parity_by_layer as parity
+from support import variant_checks as checks
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError

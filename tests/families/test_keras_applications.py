@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from mobilevit_tf.config import AugmentConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.digits import DigitsSource
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import deit
+from mobilevit_tf.families.transformers import deit
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.layers import dropout
 from mobilevit_tf.models import build, weights

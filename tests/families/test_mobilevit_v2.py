@@ -151,8 +151,10 @@ def test_the_loss_falls_over_50_steps_on_digits():
     strategy, source = make_strategy(config.strategy), DigitsSource(0.2)
     trainer = Trainer(lambda: _model(10, size), config, ImageSpec(size, size), None, strategy)
     plan = plan_epoch(source.size("train"), batch_size=16, replicas=1, base_size=size, sizes=(), seed=0, epoch=0)[:50]
-    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), (0, 1), AugmentConfig("none"), config.seed, 0, 0)
+    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), AugmentConfig("none"), config.seed, 0, 0)
     data = strategy.distribute_datasets_from_function(lambda context: input_pipeline.training_dataset(*arguments))
     iterator = iter(data)
-    losses = [float(trainer.train_step(iterator, 1e-3, step.images, number)) for number, step in enumerate(plan)]
+    losses = [
+        float(trainer.train_steps(iterator, [1e-3], [step.images], number)[0]) for number, step in enumerate(plan)
+    ]
     assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:10])

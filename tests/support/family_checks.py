@@ -42,10 +42,12 @@ def assert_the_loss_falls(network: tf_keras.Model, rate: float = 1e-3) -> None:
     trainer = Trainer(lambda: network, config, ImageSpec(size, size), None, strategy)
     plan = plan_epoch(source.size("train"), batch_size=16, replicas=1, base_size=size, sizes=(), seed=0, epoch=0)
     plan = plan[:STEPS]
-    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), (0, 1), AugmentConfig("none"), config.seed, 0, 0)
+    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), AugmentConfig("none"), config.seed, 0, 0)
     data = strategy.distribute_datasets_from_function(lambda context: input_pipeline.training_dataset(*arguments))
     iterator = iter(data)
-    losses = [float(trainer.train_step(iterator, rate, step.images, number)) for number, step in enumerate(plan)]
+    losses = [
+        float(trainer.train_steps(iterator, [rate], [step.images], number)[0]) for number, step in enumerate(plan)
+    ]
     assert len(losses) == STEPS
     assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:10]), losses
 

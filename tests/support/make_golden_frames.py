@@ -1,4 +1,4 @@
-"""Makes tests/golden/frames.json, camera frames and the pixels they become: `cd tests && python -m support.make_golden_frames`.
+"""Makes tests/golden/frames.json, camera frames and their pixels: `cd tests && python -m support.make_golden_frames`.
 
 The planes are noise from `make_golden.synthetic`'s formula, which Kotlin repeats; results are SHA-256 of their bytes.
 """

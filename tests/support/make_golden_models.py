@@ -1,4 +1,4 @@
-"""Makes the two small models of the kinds that the shipped one is not: `cd tests && python -m support.make_golden_models`.
+"""Makes the two small models of other kinds than the shipped one: `cd tests && python -m support.make_golden_models`.
 
 tests/golden/models/: "float_input" takes normalised float32 BGR values, "uint8_output" answers in bytes. Their
 scores for a drawn picture stand beside them; Python and the app's Kotlin both check them. Random weights, 16 x 16 px.

@@ -38,7 +38,7 @@ def test_measuring_leaves_every_variable_as_it_was(tmp_path, precision):
     assert all(np.array_equal(one, other) for one, other in zip(before, state(), strict=True))
     with checkpoint.unchanged(made.trainer):
         iterator = iter(made.training_data(made.plan(0)))
-        made.trainer.train_step(iterator, 1e-2, 128, 0)
+        made.trainer.train_steps(iterator, [1e-2], [128], 0)
         moved = [np.array(variable.numpy()) for variable in made.trainer.model.weights]
         assert not all(np.array_equal(one, other) for one, other in zip(before, moved, strict=False))
     assert all(np.array_equal(one, other) for one, other in zip(before, state(), strict=True))

@@ -3,9 +3,9 @@
 import dataclasses
 
 import pytest
-from support import parity_zoo_vit_a as parity
+from support import parity
 
-from mobilevit_tf.families import deit
+from mobilevit_tf.families.transformers import deit
 
 RULES = [
     *parity.VIT_RULES,

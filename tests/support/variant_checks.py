@@ -26,10 +26,10 @@ def losses_on_digits(config: ModelConfig, size: int, steps: int = 50) -> list[fl
     trainer = Trainer(lambda: build.build(config, size, size), settings, ImageSpec(size, size), None, strategy)
     plan = plan_epoch(source.size("train"), batch_size=16, replicas=1, base_size=size, sizes=(), seed=0, epoch=0)
     plan = plan[:steps]
-    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), (0, 1), AugmentConfig("none"), settings.seed, 0, 0)
+    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), AugmentConfig("none"), settings.seed, 0, 0)
     data = strategy.distribute_datasets_from_function(lambda context: input_pipeline.training_dataset(*arguments))
     iterator = iter(data)
-    return [float(trainer.train_step(iterator, 1e-3, step.images, number)) for number, step in enumerate(plan)]
+    return [float(trainer.train_steps(iterator, [1e-3], [step.images], number)[0]) for number, step in enumerate(plan)]
 
 
 def assert_learns(config: ModelConfig, size: int) -> None:

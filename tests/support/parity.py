@@ -20,6 +20,7 @@ SUFFIXES = {"kernel": "weight", "depthwise_kernel": "weight", "gamma": "weight",
             "moving_mean": "running_mean", "moving_variance": "running_var"}  # fmt: skip
 PICKS = {"first": lambda table: table[0, :1], "rest": lambda table: table[0, 1:]}  # of a position table [1, T, C]
 Rules = Sequence[tuple[str, str]]
+State = dict[str, np.ndarray]
 VIT_RULES: Rules = [  # from the names of layers/transformer.py to those of timm and of what follows it
     (r"^classifier/", "head/"),
     (r"^class_token/token", "cls_token"),
@@ -98,20 +99,29 @@ def assign(model: tf_keras.Model, state: dict[str, np.ndarray], rules: Rules) ->
 
 
 def error(
-    stem: str, size: str, features: Callable, rules: Rules, *, gain: Callable[[str], float] = lambda name: 2.0
+    stem: str,
+    size: str,
+    features: Callable,
+    rules: Rules,
+    *,
+    gain: Callable[[str], float] = lambda name: 2.0,
+    prepare: Callable[[State], State] = lambda state: state,
+    classify: Callable = lambda features: ends.classifier(features, 1000, 0.0),
 ) -> float:
     """Greatest difference of the logits from the reference's, in standard deviations of the reference's.
 
     Args:
       stem: of the .npz file.
       size: its stored size, such as "224x224".
-      features: builds images [B, H, W, 3] -> features [B, C] as Keras tensors; nothing is standardised.
+      features: builds images [B, H, W, 3] -> what `classify` takes, as Keras tensors; nothing is standardised.
       rules: regular expressions and replacements from our weights' names to theirs, applied in order.
       gain: of a kernel by its name.
+      prepare: moves tensors of the reference into the layout or under the name that ours have.
+      classify: builds features -> logits [B, 1000].
     """
     state, expected = reference(stem, size, gain)
     height, width = map(int, size.split("_")[0].split("x"))
     image = ends.image_input(height, width)
-    model = tf_keras.Model(image, ends.classifier(features(image), 1000, 0.0))
-    assign(model, state, rules)
+    model = tf_keras.Model(image, classify(features(image)))
+    assign(model, prepare(state), rules)
     return float(np.abs(model(reference_input(height, width)).numpy() - expected).max() / expected.std())

@@ -6,12 +6,11 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
 import tf_keras
-from support import family_checks
-from support import parity_zoo_vit_a as parity
+from support import family_checks, parity
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import deepvit
+from mobilevit_tf.families.transformers import deepvit
 from mobilevit_tf.models import build
 
 RULES = [

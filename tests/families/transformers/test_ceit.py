@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from support import family_checks
-from support import parity_zoo_vit_a as parity
+from support import family_checks, parity
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import ceit
+from mobilevit_tf.families.transformers import ceit
 from mobilevit_tf.models import build
 
 RULES = [

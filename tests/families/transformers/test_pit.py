@@ -3,12 +3,11 @@
 import dataclasses
 
 import pytest
-from support import family_checks
-from support import parity_zoo_vit_b as parity
+from support import family_checks, parity
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import pit
+from mobilevit_tf.families.transformers import pit
 from mobilevit_tf.layers import transformer
 from mobilevit_tf.models import build
 

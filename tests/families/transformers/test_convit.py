@@ -6,12 +6,11 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import family_checks
-from support import parity_zoo_vit_b as parity
+from support import family_checks, parity
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import convit
+from mobilevit_tf.families.transformers import convit
 from mobilevit_tf.models import build
 
 RULES = [

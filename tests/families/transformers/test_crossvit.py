@@ -4,12 +4,11 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
 import tf_keras
-from support import family_checks
-from support import parity_zoo_vit_b as parity
+from support import family_checks, parity
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import crossvit
+from mobilevit_tf.families.transformers import crossvit
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.layers import bicubic, ends
 from mobilevit_tf.models import build, model_file, weights

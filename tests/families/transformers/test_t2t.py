@@ -5,12 +5,11 @@ import dataclasses
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
-from support import family_checks
-from support import parity_zoo_vit_a as parity
+from support import family_checks, parity
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import t2t
+from mobilevit_tf.families.transformers import t2t
 from mobilevit_tf.models import build
 
 RULES = [

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tf_keras
 from tf_keras import layers as keras_layers
+
+from support.parity import value
 
 PARITY = Path(__file__).parents[1] / "parity" / "models"
 # Of a layer's variable: the end of the name in PyTorch.
@@ -18,18 +19,6 @@ THEIR_ENDS = {
     "beta": "bias", "bias": "bias", "moving_mean": "running_mean", "moving_variance": "running_var",
     "rows": "pos_embed.height_rel", "columns": "pos_embed.width_rel",
 }  # fmt: skip
-
-
-def value(name: str, shape: tuple[int, ...], gain: float = 2.0) -> np.ndarray:
-    """The value behind the reference logits, as the README of the figures defines it."""
-    x = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape).astype(np.float32)
-    if name.endswith("running_var"):
-        return (1 + 0.2 * np.abs(x)).astype(np.float32)
-    if name.endswith(("running_mean", "bias")):
-        return (0.1 * x).astype(np.float32)
-    if len(shape) == 1:
-        return (1 + 0.1 * x).astype(np.float32)
-    return (x * np.sqrt(gain / int(np.prod(shape[1:])))).astype(np.float32)
 
 
 class Reference:

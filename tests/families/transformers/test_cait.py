@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from support import family_checks
-from support import parity_zoo_vit_a as parity
+from support import family_checks, parity
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families import cait
+from mobilevit_tf.families.transformers import cait
 from mobilevit_tf.models import build
 
 RULES = [
