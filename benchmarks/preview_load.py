@@ -141,7 +141,7 @@ async def _timed(load: Load, name: str, work: Callable[[], Awaitable[object]]) -
 async def measure(minutes: float) -> None:
     """Runs all parts and prints a row each."""
     with PreviewServer(sys.executable, f"--model={MODEL}") as server:
-        limits = httpx.Limits(max_connections=None)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # no race with a server that closes
         async with httpx.AsyncClient(base_url=server.url, timeout=TIMEOUT_S, limits=limits) as http:
             load = Load(server, http)
             load.files = [await load.upload(f"{number}.png", data) for number, data in enumerate(load.photos)]

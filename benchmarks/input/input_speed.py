@@ -20,9 +20,9 @@ from pathlib import Path
 
 import made_photos  # beside this script
 from absl import app, flags
-from tqdm import tqdm
 
 from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.progress import ProgressBar
 from mobilevit_tf.reports import run_facts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +111,7 @@ def _main(argv: list[str]) -> None:
         for kind in FLAGS.kinds:
             size = made_photos.make(Path(folder) / kind, kind, FLAGS.photos)
             print(f"{kind}: {FLAGS.photos} photos of {size / 1000:.0f} KB on average", flush=True)
-        for kind, mode, cores, name in tqdm(settings * FLAGS.rounds, unit="process"):
+        for kind, mode, cores, name in ProgressBar(settings * FLAGS.rounds, unit="process"):
             made = measure(name, Path(folder) / kind, mode, _CROP[kind], cores)
             rows[kind, mode, cores, name].append(made)
             loads.append(os.getloadavg()[0])

@@ -37,7 +37,7 @@ def test_measuring_leaves_every_variable_as_it_was(tmp_path, precision):
     assert estimate.time_a_step(made) > 0
     assert all(np.array_equal(one, other) for one, other in zip(before, state(), strict=True))
     with checkpoint.unchanged(made.trainer):
-        iterator = iter(made.training_data(made.plan(0)))
+        iterator = iter(made.training_data())
         made.trainer.train_steps(iterator, [1e-2], [128], 0)
         moved = [np.array(variable.numpy()) for variable in made.trainer.model.weights]
         assert not all(np.array_equal(one, other) for one, other in zip(before, moved, strict=False))
@@ -46,7 +46,7 @@ def test_measuring_leaves_every_variable_as_it_was(tmp_path, precision):
 
 def test_a_run_stopped_after_the_last_step_of_an_epoch_is_not_timed(tmp_path, capsys):
     made = tiny_run(tmp_path, epochs=3)
-    made.progress.epoch_step = len(made.plan(0))
+    made.progress.epoch_step = len(made.epochs.plan(0, made.progress.offset))
     assert estimate.time_a_step(made) is None
     estimate.announce(made)
     assert capsys.readouterr().out.endswith("359 to validate, 3 epochs of 12 steps\n")
@@ -54,7 +54,7 @@ def test_a_run_stopped_after_the_last_step_of_an_epoch_is_not_timed(tmp_path, ca
 
 def test_the_remaining_time_counts_steps_and_validations(tmp_path):
     made = tiny_run(tmp_path, epochs=4, validate_every=2)
-    assert len(made.plan(0)) == 12
+    assert len(made.epochs.plan(0, made.progress.offset)) == 12
     validation = 359 / 1438 * 12 / 3
     assert estimate.remaining(made, 0.5) == pytest.approx(0.5 * (4 * 12 + 2 * validation))
     made.progress.epoch, made.progress.epoch_step = 2, 3
