@@ -1,4 +1,4 @@
-"""Loss and gradients of one batch under one replica and under N: `python replicas.py N` prints the largest differences."""
+"""Loss and gradients of one batch under one replica and N: `python replicas.py N` prints the largest differences."""
 
 from __future__ import annotations
 

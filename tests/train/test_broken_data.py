@@ -51,7 +51,8 @@ def prepare(folder: Path, name: str, train: int) -> Path:
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
-            features = {"image": tfds.features.Image(encoding_format="jpeg"), "label": tfds.features.ClassLabel(num_classes=2)}
+            image, label = tfds.features.Image(encoding_format="jpeg"), tfds.features.ClassLabel(num_classes=2)
+            features = {"image": image, "label": label}
             features = tfds.features.FeaturesDict(features)
             return tfds.core.DatasetInfo(builder=self, features=features, supervised_keys=("image", "label"))
 
