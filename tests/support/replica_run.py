@@ -29,7 +29,7 @@ def main(folder: Path, replicas: int, batch: int, steps_per_call: int) -> None:
         ModelConfig("tiny", 10), DataConfig(), AugmentConfig(flip=False),
         TrainConfig(
             epochs=2, batch_size=batch, input_size=32, init_from="frozen", freeze_epochs=2, checkpoint_steps=1,
-            keep_checkpoints=100, steps_per_call=steps_per_call,
+            keep_checkpoints=100, steps_per_call=steps_per_call, learning_rate=0.1, warmup_learning_rate=0.1,
             strategy="multi_worker" if "TF_CONFIG" in os.environ else "mirrored",
         ),
     )  # fmt: skip
