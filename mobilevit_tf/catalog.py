@@ -56,6 +56,7 @@ _KERAS = "keras_applications"
 _PIT = "Heo et al., PiT, arXiv 2103.16302"
 _LOCALVIT = "Li et al., LocalViT, arXiv 2104.05707"
 _CONVIT = "d'Ascoli et al., ConViT, arXiv 2103.10697"
+_VIL = "Zhang et al., Multi-Scale Vision Longformer, arXiv 2103.15358"
 _CROSSVIT = "Chen et al., CrossViT, arXiv 2103.14899"
 
 MODELS: dict[str, Model] = {
@@ -87,6 +88,7 @@ MODELS: dict[str, Model] = {
     "crossvit_9": Model("crossvit", "CrossViT-9", _CROSSVIT, (0.0, 0.0), 73.9, 8_553_296, 1840.8, 240),
     "convit_ti": Model("convit", "ConViT-Ti", _CONVIT, (0.0, 0.0), 73.1, 5_710_512, 1247.8),
     "convit_ti_plus": Model("convit", "ConViT-Ti+", _CONVIT, (0.0, 0.0), 76.7, 9_972_912, 2126.5),
+    "vil_tiny_rpb": Model("vil", "ViL-Tiny-RPB", _VIL, (0.0, 0.0), 76.7, 6_719_698, 1431.6),
 }
 
 
