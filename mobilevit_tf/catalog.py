@@ -58,12 +58,13 @@ _SHUFFLENET_V2 = "Ma et al., ShuffleNetV2, arXiv 1807.11164"
 _SENET = "Hu et al., Squeeze-and-Excitation Networks, arXiv 1709.01507"
 _ESPNET_V2 = "Mehta et al., ESPNetv2, arXiv 1811.11431"
 _BOTNET = "Srinivas et al., BoTNet, arXiv 2101.11605"
-_MOBILE_FORMER = "Chen et al., Mobile-Former, arXiv 2108.05895"
+_FORMER = "Chen et al., Mobile-Former, arXiv 2108.05895"
 _KERAS = "keras_applications"
 _V2 = "mobilevit_v2"
 _PIT = "Heo et al., PiT, arXiv 2103.16302"
 _LOCALVIT = "Li et al., LocalViT, arXiv 2104.05707"
 _CONVIT = "d'Ascoli et al., ConViT, arXiv 2103.10697"
+_VIL = "Zhang et al., Multi-Scale Vision Longformer, arXiv 2103.15358"
 _CROSSVIT = "Chen et al., CrossViT, arXiv 2103.14899"
 
 MODELS: dict[str, Model] = {
@@ -100,13 +101,12 @@ MODELS: dict[str, Model] = {
     "pit_xs": Model("transformers.pit", "PiT-XS", _PIT, (0.0, 0.0), 78.1, 10_618_888, 1394.7),
     "localvit_t": Model("transformers.localvit", "LocalViT-T", _LOCALVIT, (0.0, 0.0), 74.8, 5_908_696, 1266.5),
     # As large as the LocalViT that MobileViT's paper compares with (76.1 there), but published without an accuracy.
-    "localvit_t_mlp6": Model(
-        "transformers.localvit", "LocalViT-T, expansion 6", _LOCALVIT, (0.0, 0.0), None, 7_655_080, 1621.3
-    ),
+    "localvit_t_mlp6": Model("transformers.localvit", "LocalViT-T-6", _LOCALVIT, (0.0, 0.0), None, 7_655_080, 1621.3),
     "crossvit_ti": Model("transformers.crossvit", "CrossViT-Ti", _CROSSVIT, (0.0, 0.0), 73.4, 7_014_800, 1562.7, 240),
     "crossvit_9": Model("transformers.crossvit", "CrossViT-9", _CROSSVIT, (0.0, 0.0), 73.9, 8_553_296, 1840.8, 240),
     "convit_ti": Model("transformers.convit", "ConViT-Ti", _CONVIT, (0.0, 0.0), 73.1, 5_710_512, 1247.8),
     "convit_ti_plus": Model("transformers.convit", "ConViT-Ti+", _CONVIT, (0.0, 0.0), 76.7, 9_972_912, 2126.5),
+    "vil_tiny_rpb": Model("transformers.vil", "ViL-Tiny-RPB", _VIL, (0.0, 0.0), 76.7, 6_719_698, 1431.6),
     "shufflenet_v2": Model("shufflenet", "ShuffleNetV2 1.0x", _SHUFFLENET_V2, (0.0, 0.0), 69.4, 2_278_604, 144.9),
     "seresnet50": Model("resnet", "SE-ResNet-50", _SENET, (0.0, 0.0), 76.7, 28_088_024, 4091.7),
     "seresnet101": Model("resnet", "SE-ResNet-101", _SENET, (0.0, 0.0), 77.6, 49_326_872, 7806.1),
@@ -114,11 +114,9 @@ MODELS: dict[str, Model] = {
     "espnetv2_150": Model("espnet", "ESPNetv2 s = 1.5", _ESPNET_V2, (0.0, 0.2), 69.2, 2_310_190, 169.6),
     # Top-1 as the MobileViT paper quotes it (Figure 7); the paper of BoTNet varies image size and recipe.
     "bot50": Model("botnet", "BoT50", _BOTNET, (0.0, 0.0), 77.0, 20_852_008, 4021.3),
-    "mobile_former_26m": Model("mobile_former", "Mobile-Former-26M", _MOBILE_FORMER, (0.0, 0.1), 64.0, 3_232_788, 23.6),
-    "mobile_former_96m": Model("mobile_former", "Mobile-Former-96M", _MOBILE_FORMER, (0.0, 0.2), 72.8, 4_585_252, 92.0),
-    "mobile_former_214m": Model(
-        "mobile_former", "Mobile-Former-214M", _MOBILE_FORMER, (0.0, 0.2), 76.7, 9_425_920, 208.4
-    ),
+    "mobile_former_26m": Model("mobile_former", "Mobile-Former-26M", _FORMER, (0.0, 0.1), 64.0, 3_232_788, 23.6),
+    "mobile_former_96m": Model("mobile_former", "Mobile-Former-96M", _FORMER, (0.0, 0.2), 72.8, 4_585_252, 92.0),
+    "mobile_former_214m": Model("mobile_former", "Mobile-Former-214M", _FORMER, (0.0, 0.2), 76.7, 9_425_920, 208.4),
     # Top-1 as the MobileViT paper quotes them (Figure 6c).
     "resnet101": Model(_KERAS, "ResNet-101", _RESNET, (0.0, 0.0), 77.4, 44_601_832, 7570.2),
     "densenet169": Model(_KERAS, "DenseNet-169", _DENSENET, (0.0, 0.0), 76.2, 14_149_480, 3359.8),
