@@ -28,7 +28,7 @@ class LocalOnly:
     With `share` the public link's own name is a right Host, so any is taken; an Origin must still be that of the Host.
     """
 
-    def __init__(self, app: ASGIApp, share: bool):
+    def __init__(self, app: ASGIApp, share: bool) -> None:
         self._app, self._share = app, share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

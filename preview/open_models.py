@@ -30,7 +30,7 @@ class OpenModel:
       labels, spec, info: from the file's metadata.
     """
 
-    def __init__(self, path: Path, key: str, threads: int, workers: int):
+    def __init__(self, path: Path, key: str, threads: int, workers: int) -> None:
         self.path, self.key = path, key
         self._idle: queue.LifoQueue[TFLiteModel] = queue.LifoQueue()
         for _ in range(workers):
@@ -59,7 +59,7 @@ class OpenModel:
 class ModelStore:
     """The open models by key, in the order of opening. Safe to use from many threads."""
 
-    def __init__(self, folder: Path, threads: int = 1, workers: int = 1):
+    def __init__(self, folder: Path, threads: int = 1, workers: int = 1) -> None:
         """Copies of opened files go under `folder`."""
         self._folder, self._threads, self._workers = folder, threads, workers
         self._models: dict[str, OpenModel] = {}

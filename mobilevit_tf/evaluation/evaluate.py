@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -161,7 +161,7 @@ def evaluate_keras(
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec((None, *spec.size, 3), tf.float32)])  # one trace for the last batch too
-    def probabilities(images):
+    def probabilities(images: tf.Tensor) -> Any:
         return tf.nn.softmax(tf.cast(model(images, training=False), tf.float32))
 
     def score(images: np.ndarray) -> np.ndarray:

@@ -125,7 +125,7 @@ class TFLiteModel:
       partitions: how many pieces of the graph the XNNPACK delegate took: 1 is best, each more is a round trip.
     """
 
-    def __init__(self, path: str | Path, num_threads: int = 1, xnnpack: bool = True):
+    def __init__(self, path: str | Path, num_threads: int = 1, xnnpack: bool = True) -> None:
         """Loads `path`.
 
         Raises:

@@ -17,14 +17,14 @@ from mobilevit_tf.errors import UserError
 from mobilevit_tf.families import resnet
 from mobilevit_tf.layers import blocks, ends
 from mobilevit_tf.layers.convolution import activate, batch_norm
-from mobilevit_tf.layers.relative import RelativeScores
+from mobilevit_tf.layers.transformers.relative import RelativeScores
 
 DEPTHS = (3, 4, 6, 3)  # blocks in c2 to c5 (Table 1)
 NUM_HEADS = 4  # section 3; 128 channels a head in c5
 ATTENTION_STRIDE = 16  # the first block of c5 attends before its stride
 
 
-def _attention(x, name: str, *, stride: int):
+def _attention(x: tf_keras.KerasTensor, name: str, *, stride: int) -> tf_keras.KerasTensor:
     """All-to-all attention (Figure 4), then the mean of 2 x 2 pixels for a stride, BatchNorm, ReLU.
 
     [B, H, W, C] -> [B, H / stride, W / stride, C]; weights are softmax((q k^T + q r^T) / sqrt(C / heads)).

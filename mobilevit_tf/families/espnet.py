@@ -24,7 +24,9 @@ DOWN_DILATIONS = (WIDE, WIDE, WIDE, MIDDLE)  # of the down-samplers of levels 2 
 UNIT_DILATIONS = ((), WIDE, MIDDLE, NARROW)  # of the units that follow
 
 
-def _eesp(x, channels: int, dilations: tuple[int, ...], stride: int, name: str):
+def _eesp(
+    x: tf_keras.KerasTensor, channels: int, dilations: tuple[int, ...], stride: int, name: str
+) -> tf_keras.KerasTensor:
     """EESP without its last activation (section 3.2, Figure 1 c).
 
     [B, H, W, C] -> [B, H / stride, W / stride, channels]. Reduce with a grouped 1x1, split into dilated
@@ -41,7 +43,7 @@ def _eesp(x, channels: int, dilations: tuple[int, ...], stride: int, name: str):
     return conv.conv_norm(y, channels, f"{name}_merge", groups=BRANCHES)
 
 
-def _dilated(x, dilation: int, stride: int, name: str):
+def _dilated(x: tf_keras.KerasTensor, dilation: int, stride: int, name: str) -> tf_keras.KerasTensor:
     start = blocks.kaiming(depthwise=True)
     if stride > 1:
         return conv.StridedDilatedDepthwise(
@@ -52,12 +54,14 @@ def _dilated(x, dilation: int, stride: int, name: str):
     )(x)
 
 
-def _mean(x, name: str):
+def _mean(x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
     """Mean of 3 x 3 pixels with a stride of 2; the zeros at the edge count."""
     return keras_layers.AveragePooling2D(3, 2, name=name)(conv.pad(x, 3, name))
 
 
-def _down(x, image, channels: int, dilations: tuple[int, ...], name: str):
+def _down(
+    x: tf_keras.KerasTensor, image: tf_keras.KerasTensor, channels: int, dilations: tuple[int, ...], name: str
+) -> tf_keras.KerasTensor:
     """Strided EESP (section 3.2, Figure 2): mean and EESP side by side, plus the image where there is one.
 
     [B, H, W, C] -> [B, H / 2, W / 2, channels]; `image` is [B, H / 2, W / 2, 3] or None.
@@ -70,7 +74,7 @@ def _down(x, image, channels: int, dilations: tuple[int, ...], name: str):
     return conv.activate(y, "prelu", name)
 
 
-def _unit(x, dilations: tuple[int, ...], name: str):
+def _unit(x: tf_keras.KerasTensor, dilations: tuple[int, ...], name: str) -> tf_keras.KerasTensor:
     """[B, H, W, C] -> the same: EESP, its input added, PReLU."""
     y = keras_layers.Add(name=f"{name}_add")([_eesp(x, x.shape[-1], dilations, 1, name), x])
     return conv.activate(y, "prelu", name)

@@ -7,6 +7,7 @@ the graph, dropout is stateless (a resumed run repeats it), and the last layer i
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
@@ -20,15 +21,15 @@ from mobilevit_tf.layers.dropout import StatelessDropPath
 from mobilevit_tf.layers.gates import hard_swish
 
 
-def _pooled(application: Callable, **settings) -> Callable:
-    def features(image):
+def _pooled(application: Callable, **settings: Any) -> Callable:
+    def features(image: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
         backbone = application(include_top=False, weights=None, input_tensor=image, **settings)
         return keras_layers.GlobalAveragePooling2D(name="pool")(backbone.output)
 
     return features
 
 
-def _mobilenet_v3(image):
+def _mobilenet_v3(image: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
     """MobileNetV3-Large, with the wide layer that follows the pooling (arXiv 1905.02244, Table 1)."""
     backbone = applications.MobileNetV3Large(
         include_top=False, weights=None, input_tensor=image, include_preprocessing=False
@@ -38,11 +39,11 @@ def _mobilenet_v3(image):
     return hard_swish(x, "head")
 
 
-def _efficientnet_b0(image):
+def _efficientnet_b0(image: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
     """EfficientNet-B0 without the application's own scaling and with stateless stochastic depth."""
     backbone = applications.EfficientNetB0(include_top=False, weights=None, input_tensor=image)
 
-    def replace(layer):
+    def replace(layer: Any) -> tf_keras.KerasTensor:
         if isinstance(layer, keras_layers.Dropout):  # noise shape [B, 1, 1, 1]
             return StatelessDropPath(layer.rate, name=layer.name)
         if isinstance(layer, keras_layers.Rescaling | keras_layers.Normalization) and layer.name != "standardize":

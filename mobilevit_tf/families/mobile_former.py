@@ -10,6 +10,7 @@ Tokens are [B, 1, T, C]; their dense layers are 1x1 convolutions. On the map's s
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
@@ -20,7 +21,7 @@ from mobilevit_tf.layers import blocks, ends
 from mobilevit_tf.layers import convolution as conv
 from mobilevit_tf.layers.channels import ChannelShuffle
 from mobilevit_tf.layers.gates import dynamic_relu, hard_sigmoid, hard_swish
-from mobilevit_tf.layers.tokens import FirstToken, LearnedTokens
+from mobilevit_tf.layers.transformers.tokens import FirstToken, LearnedTokens
 
 BRIDGE_HEADS, TOKEN_HEADS = 2, 4
 FFN_RATIO = 2  # of the tokens (section 3.3)
@@ -70,11 +71,11 @@ SIZES = {
 }  # fmt: skip
 
 
-def _dense(x, filters: int, name: str):
+def _dense(x: tf_keras.KerasTensor, filters: int, name: str) -> tf_keras.KerasTensor:
     return keras_layers.Conv2D(filters, 1, kernel_initializer=blocks.linear(), name=name)(x)
 
 
-def _attend(query, key, value, num_heads: int, name: str):
+def _attend(query: Any, key: Any, value: Any, num_heads: int, name: str) -> tf_keras.KerasTensor:
     """Every place of `query` attends to the places of `key`: maps of C channels each -> the shape of `query`."""
     query_heads, key_heads = (
         blocks.SplitPatches(1, num_heads, name=f"{name}_{part}_split")(x)  # [B, heads, places, C / heads]
@@ -88,12 +89,12 @@ def _attend(query, key, value, num_heads: int, name: str):
     return blocks.MergePatches(1, num_heads, name=f"{name}_merge")([mixed, query])
 
 
-def _add_norm(tokens, change, name: str):
+def _add_norm(tokens: tf_keras.KerasTensor, change: Any, name: str) -> tf_keras.KerasTensor:
     total = keras_layers.Add(name=f"{name}_add")([tokens, change])
     return blocks.LayerNormalization(epsilon=blocks.LAYER_NORM_EPSILON, name=f"{name}_norm")(total)
 
 
-def _local_to_global(x, tokens, name: str):
+def _local_to_global(x: tf_keras.KerasTensor, tokens: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
     """Mobile -> Former: tokens [B, 1, T, D] look at the map [B, H, W, C]; a gate of each token scales what they see."""
     channels, dim = x.shape[-1], tokens.shape[-1]
     seen = _attend(_dense(tokens, channels, f"{name}_query"), x, x, BRIDGE_HEADS, name)
@@ -102,7 +103,7 @@ def _local_to_global(x, tokens, name: str):
     return _add_norm(tokens, _dense(seen, dim, f"{name}_project"), name)
 
 
-def _former(tokens, name: str):
+def _former(tokens: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
     """Tokens look at each other, then a feed-forward network with GELU; norms behind the additions."""
     dim = tokens.shape[-1]
     seen = _attend(_dense(tokens, dim, f"{name}_query"), tokens, tokens, TOKEN_HEADS, name)
@@ -111,7 +112,7 @@ def _former(tokens, name: str):
     return _add_norm(tokens, _dense(y, dim, f"{name}_ffn2"), f"{name}_ffn")
 
 
-def _global_to_local(x, tokens, name: str):
+def _global_to_local(x: tf_keras.KerasTensor, tokens: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
     """Former -> Mobile: every pixel of [B, H, W, C] looks at the tokens."""
     key, value = (_dense(tokens, x.shape[-1], f"{name}_{part}") for part in ("key", "value"))
     return keras_layers.Add(name=f"{name}_add")([x, _attend(x, key, value, BRIDGE_HEADS, name)])
@@ -120,31 +121,33 @@ def _global_to_local(x, tokens, name: str):
 class _Builder:
     """Adds the convolutional half of the blocks; `groups` of the 1x1 convolutions are the size's."""
 
-    def __init__(self, size: Size):
+    def __init__(self, size: Size) -> None:
         self.size, self.groups = size, size.groups
 
-    def pointwise(self, x, filters: int, name: str):
+    def pointwise(self, x: tf_keras.KerasTensor, filters: int, name: str) -> tf_keras.KerasTensor:
         return conv.conv_norm(x, filters, name, groups=self.groups)
 
-    def shuffle(self, x, groups: int, name: str):
+    def shuffle(self, x: tf_keras.KerasTensor, groups: int, name: str) -> tf_keras.KerasTensor:
         """Without groups in the convolutions there is nothing to mix."""
         return ChannelShuffle(groups, name=f"{name}_shuffle")(x) if self.groups > 1 else x
 
-    def dynamic_relu(self, x, tokens, name: str):
+    def dynamic_relu(self, x: tf_keras.KerasTensor, tokens: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
         """The first token chooses the slopes (section 3.3)."""
         y = _dense(FirstToken(name=f"{name}_token")(tokens), tokens.shape[-1] // SLOPE_REDUCTION, f"{name}_reduce")
         y = conv.activate(y, "relu", name)
         gates = tuple(_dense(y, x.shape[-1], f"{name}_slope{index}") for index in range(2))
         return dynamic_relu(x, gates, name)
 
-    def first(self, x):
+    def first(self, x: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
         """Depthwise and 1x1, without tokens."""
         expansion, channels, stride = self.size.first
         y = conv.depthwise_norm(x, "first_depthwise", stride=stride, multiplier=expansion, act="relu6")
         y = self.pointwise(self.shuffle(y, x.shape[-1], "first"), channels, "first_project")
         return keras_layers.Add(name="first_add")([x, y]) if stride == 1 and channels == x.shape[-1] else y
 
-    def mobile(self, x, tokens, channels: int, expansion: int, name: str):
+    def mobile(
+        self, x: tf_keras.KerasTensor, tokens: tf_keras.KerasTensor, channels: int, expansion: int, name: str
+    ) -> tf_keras.KerasTensor:
         """1x1, depthwise 3x3, 1x1, as MobileNetV2's, with dynamic ReLU (Figure 3)."""
         y = self.pointwise(x, expansion * x.shape[-1], f"{name}_expand")
         y = self.dynamic_relu(self.shuffle(y, self.groups, f"{name}_expand"), tokens, f"{name}_expand")
@@ -152,7 +155,9 @@ class _Builder:
         y = self.shuffle(self.pointwise(y, channels, f"{name}_project"), self.groups, f"{name}_project")
         return keras_layers.Add(name=f"{name}_add")([x, y]) if channels == x.shape[-1] else y
 
-    def mobile_down(self, x, tokens, channels: int, expansion: int, name: str):
+    def mobile_down(
+        self, x: tf_keras.KerasTensor, tokens: tf_keras.KerasTensor, channels: int, expansion: int, name: str
+    ) -> tf_keras.KerasTensor:
         """Depthwise with the stride, 1x1, depthwise, 1x1; a residual around the second half."""
         y = conv.depthwise_norm(x, f"{name}_down", stride=2, multiplier=expansion)
         y = self.dynamic_relu(self.shuffle(y, x.shape[-1], f"{name}_down"), tokens, f"{name}_down")
@@ -161,7 +166,9 @@ class _Builder:
         y = self.dynamic_relu(self.shuffle(y, channels, f"{name}_depthwise"), tokens, f"{name}_depthwise")
         return keras_layers.Add(name=f"{name}_add")([x, self.pointwise(y, channels, f"{name}_project")])
 
-    def block(self, x, tokens, block: tuple[int, int, int], name: str):
+    def block(
+        self, x: tf_keras.KerasTensor, tokens: tf_keras.KerasTensor, block: tuple[int, int, int], name: str
+    ) -> tf_keras.KerasTensor:
         """Mobile -> Former, Former, Mobile, Former -> Mobile (Figure 3): (map, tokens) -> (map, tokens)."""
         channels, expansion, stride = block
         tokens = _former(_local_to_global(x, tokens, f"{name}_to_global"), f"{name}_former")
@@ -169,7 +176,7 @@ class _Builder:
         x = mobile(x, tokens, channels, expansion, name)
         return _global_to_local(x, tokens, f"{name}_to_local"), tokens
 
-    def head(self, x, tokens):
+    def head(self, x: tf_keras.KerasTensor, tokens: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
         """Mean of the map and first token, joined -> [B, head]."""
         x = self.pointwise(self.shuffle(x, self.groups, "head"), HEAD_EXPANSION * x.shape[-1], "head_expand")
         x = keras_layers.GlobalAveragePooling2D(keepdims=True, name="pool")(conv.activate(x, "relu6", "head_expand"))

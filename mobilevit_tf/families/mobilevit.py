@@ -17,13 +17,21 @@ from mobilevit_tf.layers.dropout import StatelessDropout
 class _Builder:
     """Adds named layers to a Functional graph."""
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config: ModelConfig) -> None:
         self.config, self.size = config, SIZES[config.variant]
         self.dropout_rate, self.classifier_dropout_rate = config.rates
 
     def conv(
-        self, x, filters: int, name: str, *, kernel: int = 1, stride: int = 1, act: bool = True, norm: bool = True
-    ):
+        self,
+        x: tf_keras.KerasTensor,
+        filters: int,
+        name: str,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        act: bool = True,
+        norm: bool = True,
+    ) -> tf_keras.KerasTensor:
         """Convolution [B, H, W, C] -> [B, H / stride, W / stride, filters], BatchNorm and swish as asked."""
         x, padding = self._pad(x, name, stride)
         kind = blocks.PointwiseConv2D if kernel == 1 else keras_layers.Conv2D
@@ -33,7 +41,7 @@ class _Builder:
         )  # fmt: skip
         return self._norm_act(conv(x), name, norm, act)
 
-    def depthwise(self, x, name: str, *, stride: int):
+    def depthwise(self, x: tf_keras.KerasTensor, name: str, *, stride: int) -> tf_keras.KerasTensor:
         """Depthwise 3x3 convolution, BatchNorm, swish."""
         x, padding = self._pad(x, name, stride)
         conv = keras_layers.DepthwiseConv2D(
@@ -42,30 +50,32 @@ class _Builder:
         )  # fmt: skip
         return self._norm_act(conv(x), name, norm=True, act=True)
 
-    def dense(self, x, filters: int, name: str):
+    def dense(self, x: tf_keras.KerasTensor, filters: int, name: str) -> tf_keras.KerasTensor:
         """A dense layer over the channels, as a 1x1 convolution."""
         return blocks.PointwiseConv2D(filters, 1, kernel_initializer=blocks.linear(), name=name)(x)
 
-    def _pad(self, x, name: str, stride: int):
+    def _pad(self, x: tf_keras.KerasTensor, name: str, stride: int) -> tf_keras.KerasTensor:
         """One pixel on every side before a stride, as the paper's code has it: TensorFlow's "same" differs there."""
         if stride == 1:
             return x, "same"
         return keras_layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
 
-    def _norm_act(self, x, name: str, norm: bool, act: bool):
+    def _norm_act(self, x: tf_keras.KerasTensor, name: str, norm: bool, act: bool) -> tf_keras.KerasTensor:
         if norm:
             x = keras_layers.BatchNormalization(
                 momentum=blocks.BATCH_NORM_MOMENTUM, epsilon=blocks.BATCH_NORM_EPSILON, name=f"{name}_bn"
             )(x)
         return blocks.Swish(name=f"{name}_swish")(x) if act else x
 
-    def layer_norm(self, x, name: str):
+    def layer_norm(self, x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
         return blocks.LayerNormalization(epsilon=blocks.LAYER_NORM_EPSILON, name=name)(x)
 
-    def dropout(self, x, name: str):
+    def dropout(self, x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
         return StatelessDropout(self.dropout_rate, name=name)(x) if self.dropout_rate else x
 
-    def inverted_residual(self, x, filters: int, name: str, *, stride: int = 1):
+    def inverted_residual(
+        self, x: tf_keras.KerasTensor, filters: int, name: str, *, stride: int = 1
+    ) -> tf_keras.KerasTensor:
         """MobileNetV2's block (MV2): 1x1 expand, 3x3 depthwise, 1x1 project; a residual where the shapes agree."""
         channels = x.shape[-1]
         y = self.conv(x, channels * self.size.expand_ratio, f"{name}_expand")
@@ -73,7 +83,7 @@ class _Builder:
         y = self.conv(y, filters, f"{name}_project", act=False)
         return keras_layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and channels == filters else y
 
-    def attention(self, x, patch_size: int, name: str):
+    def attention(self, x: tf_keras.KerasTensor, patch_size: int, name: str) -> tf_keras.KerasTensor:
         """Multi-head self-attention over the pixels at the same place of their patches: [B, H, W, d] -> the same."""
         heads, dim = self.size.num_heads, x.shape[-1]
         parts = {
@@ -89,7 +99,7 @@ class _Builder:
         mixed = blocks.MergePatches(patch_size, heads, name=f"{name}_merge")([mixed, x])  # [B, H, W, d]
         return self.dense(mixed, dim, f"{name}_output")
 
-    def transformer(self, x, ffn_dim: int, patch_size: int, name: str):
+    def transformer(self, x: tf_keras.KerasTensor, ffn_dim: int, patch_size: int, name: str) -> tf_keras.KerasTensor:
         """Pre-norm transformer layer on [B, H, W, d]."""
         dim = x.shape[-1]
         y = self.attention(self.layer_norm(x, f"{name}_norm1"), patch_size, f"{name}_attention")
@@ -99,7 +109,9 @@ class _Builder:
         y = self.dropout(self.dense(y, dim, f"{name}_ffn2"), f"{name}_dropout3")
         return keras_layers.Add(name=f"{name}_add2")([x, y])
 
-    def mobilevit_block(self, x, stage: Stage, patch_size: int, name: str):
+    def mobilevit_block(
+        self, x: tf_keras.KerasTensor, stage: Stage, patch_size: int, name: str
+    ) -> tf_keras.KerasTensor:
         """The MobileViT block (section 3.1): local 3x3, transformers over patches, fusion with the input."""
         y = self.conv(x, stage.channels, f"{name}_local", kernel=3)
         y = features = self.conv(y, stage.transformer_dim, f"{name}_projection", act=False, norm=False)
@@ -115,7 +127,7 @@ class _Builder:
         y = keras_layers.Concatenate(name=f"{name}_concat")([x, y])
         return self.conv(y, stage.channels, f"{name}_fusion", kernel=3)
 
-    def network(self, image):
+    def network(self, image: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
         """Images [B, H, W, 3] -> logits [B, num_classes]."""
         size = self.size
         x = self.conv(image, size.stem, "stem", kernel=3, stride=2)

@@ -18,11 +18,11 @@ from mobilevit_tf.layers import blocks, conv_blocks, ends, linear_attention
 from mobilevit_tf.layers.dropout import StatelessDropout
 
 
-def _dropout(x, rate: float, name: str):
+def _dropout(x: tf_keras.KerasTensor, rate: float, name: str) -> tf_keras.KerasTensor:
     return StatelessDropout(rate, name=name)(x) if rate else x
 
 
-def _dense(x, filters: int, name: str, fan_out: int | None = None):
+def _dense(x: tf_keras.KerasTensor, filters: int, name: str, fan_out: int | None = None) -> tf_keras.KerasTensor:
     """A dense layer over the channels, as a 1x1 convolution; initialised as one of `fan_out` channels.
 
     Apple's code has one convolution of 1 + 2 d channels for query, key and value: Kaiming's fan out is that of all.
@@ -32,7 +32,7 @@ def _dense(x, filters: int, name: str, fan_out: int | None = None):
     return blocks.PointwiseConv2D(filters, 1, kernel_initializer=start, name=name)(x)
 
 
-def _attention(x, patch_size: int, dropout: float, name: str):
+def _attention(x: tf_keras.KerasTensor, patch_size: int, dropout: float, name: str) -> tf_keras.KerasTensor:
     """Separable self-attention (Figure 4c): [B, H, W, d] -> the same; `linear_attention` has the steps."""
     dim = x.shape[-1]
     fused = 1 + 2 * dim
@@ -46,7 +46,7 @@ def _attention(x, patch_size: int, dropout: float, name: str):
     return _dense(mixed, dim, f"{name}_output")
 
 
-def _transformer(x, patch_size: int, dropout: float, name: str):
+def _transformer(x: tf_keras.KerasTensor, patch_size: int, dropout: float, name: str) -> tf_keras.KerasTensor:
     """Pre-norm transformer layer on [B, H, W, d]."""
     dim = x.shape[-1]
     y = linear_attention.ImageNormalization(name=f"{name}_norm1")(x)
@@ -58,7 +58,7 @@ def _transformer(x, patch_size: int, dropout: float, name: str):
     return keras_layers.Add(name=f"{name}_add2")([x, _dropout(y, dropout, f"{name}_dropout3")])
 
 
-def _block(x, stage: Stage, patch_size: int, dropout: float, name: str):
+def _block(x: tf_keras.KerasTensor, stage: Stage, patch_size: int, dropout: float, name: str) -> tf_keras.KerasTensor:
     """The MobileViTv2 block: an odd map is enlarged to whole patches and stays so."""
     if None in x.shape[1:3] or x.shape[1] % patch_size or x.shape[2] % patch_size:
         x = linear_attention.EnlargeToPatches(patch_size, name=f"{name}_enlarge")(x)

@@ -85,5 +85,5 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
     return tf_keras.Model(image, logits, name=config.variant)
 
 
-def _excited(x, name: str):
+def _excited(x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
     return squeeze_excite(x, f"{name}_se")

@@ -15,14 +15,14 @@ STEM, HEAD = 24, 1024  # Table 5, column 1x
 STAGES = ((116, 4), (232, 8), (464, 4))  # (channels, units) of stages 2, 3 and 4
 
 
-def _branch(x, channels: int, stride: int, name: str):
+def _branch(x: tf_keras.KerasTensor, channels: int, stride: int, name: str) -> tf_keras.KerasTensor:
     """1x1, depthwise 3x3 without activation, 1x1 (Figure 3 c and d, right branch)."""
     x = conv_norm(x, channels, f"{name}_expand", act="relu")
     x = depthwise_norm(x, f"{name}_depthwise", stride=stride)
     return conv_norm(x, channels, f"{name}_project", act="relu")
 
 
-def _unit(x, name: str):
+def _unit(x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
     """Figure 3 c: [B, H, W, C] -> the same; the first half of the channels stays as it is."""
     half = x.shape[-1] // 2
     kept = TakeChannels(0, half, name=f"{name}_kept")(x)
@@ -30,7 +30,7 @@ def _unit(x, name: str):
     return ChannelShuffle(2, name=f"{name}_shuffle")(keras_layers.Concatenate(name=f"{name}_concat")([kept, y]))
 
 
-def _unit_down(x, channels: int, name: str):
+def _unit_down(x: tf_keras.KerasTensor, channels: int, name: str) -> tf_keras.KerasTensor:
     """Figure 3 d: [B, H, W, C] -> [B, H / 2, W / 2, channels]; both branches see all channels."""
     left = depthwise_norm(x, f"{name}_left_depthwise", stride=2)
     left = conv_norm(left, channels // 2, f"{name}_left_project", act="relu")

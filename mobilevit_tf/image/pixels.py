@@ -64,7 +64,7 @@ class _Photo(io.BytesIO):
     A file of many tiny pieces would cost them seconds a megabyte: more reads than `allow` says end in an OSError.
     """
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self.allow(MAX_HEADER_READS, MAX_HEADER_BYTES)
 

@@ -12,7 +12,7 @@ from tf_keras import layers as keras_layers
 class HardSigmoid(keras_layers.Layer):
     """relu6(x + 3) / 6, any shape."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu6(inputs + 3) * (1 / 6)
 
 
@@ -20,5 +20,5 @@ class HardSigmoid(keras_layers.Layer):
 class HardSwish(keras_layers.Layer):
     """x * relu6(x + 3) / 6, any shape, in the order of operations that the converter makes one HARD_SWISH of."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs * tf.nn.relu6(inputs + 3) * (1 / 6)

@@ -9,6 +9,8 @@ Every dense layer is a 1x1 convolution, which gives it per-channel int8 weights 
 
 from __future__ import annotations
 
+from typing import Any
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
@@ -24,7 +26,7 @@ LAYER_NORM_EPSILON = 1e-5
 class Swish(tf_keras.layers.Layer):
     """x * sigmoid(x), with a cheaper gradient in training."""
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return gradients.swish(inputs) if training else inputs * tf.sigmoid(inputs)
 
 
@@ -32,7 +34,7 @@ class Swish(tf_keras.layers.Layer):
 class LayerNormalization(tf_keras.layers.LayerNormalization):
     """tf_keras' layer over the channels, with a cheaper gradient in training."""
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if not training or inputs.dtype != tf.float32:  # tf_keras raises the precision of the others itself
             return super().call(inputs)
         return gradients.layer_norm(inputs, self.gamma, self.beta, self.epsilon)
@@ -42,7 +44,7 @@ class LayerNormalization(tf_keras.layers.LayerNormalization):
 class PointwiseConv2D(tf_keras.layers.Conv2D):
     """A 1x1 convolution computed as a matrix product, which has a much cheaper gradient on a CPU."""
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: tf.Tensor, kernel: Any) -> Any:
         batch, (height, width), channels = batch_of(inputs), spatial(inputs), inputs.shape[-1]
         tokens = tf.reshape(inputs, (-1, channels))  # [B, H, W, C] -> [B * H * W, C]
         product = tf.matmul(tokens, tf.reshape(kernel, (channels, self.filters)))
@@ -53,16 +55,16 @@ class PointwiseConv2D(tf_keras.layers.Conv2D):
 class ResizeToMultiple(tf_keras.layers.Layer):
     """Bilinear resize of [B, H, W, C] up to the next multiple of `multiple`, as the paper's code does."""
 
-    def __init__(self, multiple: int, **kwargs):
+    def __init__(self, multiple: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.multiple = multiple
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         height, width = spatial(inputs)
         size = [-(-side // self.multiple) * self.multiple for side in (height, width)]
         return tf.image.resize(inputs, size)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"multiple": self.multiple}
 
 
@@ -70,7 +72,7 @@ class ResizeToMultiple(tf_keras.layers.Layer):
 class ResizeLike(tf_keras.layers.Layer):
     """Called on (x, reference): bilinear resize of x to the reference's height and width."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features, reference = inputs
         return tf.image.resize(features, spatial(reference))
 
@@ -83,7 +85,7 @@ def spatial(features: tf.Tensor) -> tuple:
     return dynamic[1], dynamic[2]
 
 
-def batch_of(features: tf.Tensor):
+def batch_of(features: tf.Tensor) -> Any:
     """B of [B, H, W, C], as `spatial`."""
     return features.shape[0] if features.shape[0] is not None else tf.shape(features)[0]
 
@@ -96,11 +98,11 @@ class SplitPatches(tf_keras.layers.Layer):
     split into heads: attention then runs over the N pixels that have the same place in their patch.
     """
 
-    def __init__(self, patch_size: int, num_heads: int, swapped: bool = False, **kwargs):
+    def __init__(self, patch_size: int, num_heads: int, swapped: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.patch_size, self.num_heads, self.swapped = patch_size, num_heads, swapped
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         batch, (height, width), size = batch_of(inputs), spatial(inputs), self.patch_size
         rows, columns, channels = height // size, width // size, inputs.shape[-1] // self.num_heads
         # [B, H, W, C] -> [B, rows, p, columns, p, heads, c]
@@ -113,7 +115,7 @@ class SplitPatches(tf_keras.layers.Layer):
         grid = tf.transpose(grid, (0, 2, 4, 5, 1, 3, 6))
         return tf.reshape(grid, (batch, groups, rows * columns, channels))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"patch_size": self.patch_size, "num_heads": self.num_heads, "swapped": self.swapped}
         return super().get_config() | own
 
@@ -122,11 +124,11 @@ class SplitPatches(tf_keras.layers.Layer):
 class MergePatches(tf_keras.layers.Layer):
     """Called on (x, reference): the inverse of `SplitPatches`, back to the reference's [B, H, W, C]."""
 
-    def __init__(self, patch_size: int, num_heads: int, **kwargs):
+    def __init__(self, patch_size: int, num_heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.patch_size, self.num_heads = patch_size, num_heads
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         groups, reference = inputs
         batch, (height, width), size = batch_of(reference), spatial(reference), self.patch_size
         rows, columns, channels = height // size, width // size, groups.shape[-1]
@@ -135,7 +137,7 @@ class MergePatches(tf_keras.layers.Layer):
         grid = tf.transpose(grid, (0, 4, 1, 5, 2, 3, 6))
         return tf.reshape(grid, (batch, height, width, self.num_heads * channels))  # -> [B, H, W, C]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"patch_size": self.patch_size, "num_heads": self.num_heads}
 
 
@@ -143,7 +145,7 @@ class MergePatches(tf_keras.layers.Layer):
 class ProductTransposed(tf_keras.layers.Layer):
     """Called on (a, b): a @ b^T over the last two axes, the form that the phone's int8 kernel takes."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         left, right = inputs
         return tf.matmul(left, right, transpose_b=True)
 
@@ -152,14 +154,14 @@ class ProductTransposed(tf_keras.layers.Layer):
 class ScaledSoftmax(tf_keras.layers.Layer):
     """softmax(scale * scores) over the last axis."""
 
-    def __init__(self, scale: float, **kwargs):
+    def __init__(self, scale: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale = scale
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(inputs * tf.cast(self.scale, inputs.dtype))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"scale": self.scale}
 
 

@@ -6,6 +6,8 @@ bottom. At stride 1 the two agree for an odd kernel.
 
 from __future__ import annotations
 
+from typing import Any
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
@@ -29,11 +31,11 @@ class StridedDilatedDepthwise(keras_layers.DepthwiseConv2D):
       rate: the dilation.
     """
 
-    def __init__(self, kernel_size: int, strides: int, rate: int, **kwargs):
+    def __init__(self, kernel_size: int, strides: int, rate: int, **kwargs: Any) -> None:
         super().__init__(kernel_size, strides, **kwargs)
         self.rate = rate
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         side, padding = self.kernel_size[0], self.rate * (self.kernel_size[0] // 2)
         kernel = tf.cast(self.depthwise_kernel, inputs.dtype)  # [k, k, C, 1]
         channels, gap = kernel.shape[2], self.rate - 1
@@ -48,11 +50,11 @@ class StridedDilatedDepthwise(keras_layers.DepthwiseConv2D):
         stride = self.strides[0]
         return tf.nn.depthwise_conv2d(tf.pad(inputs, edges), spread[:wide, :wide], (1, stride, stride, 1), "VALID")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         sides = [side and -(-side // self.strides[0]) for side in input_shape[1:3]]
         return (input_shape[0], *sides, input_shape[3])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {key: config[key] for key in ("name", "trainable", "dtype", "depthwise_initializer", "use_bias")} | {
             "kernel_size": self.kernel_size[0], "strides": self.strides[0], "rate": self.rate}  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -30,11 +31,11 @@ class StatelessDropout(tf_keras.layers.Layer):
     tf_keras' own Dropout keeps a hidden generator that no checkpoint holds.
     """
 
-    def __init__(self, rate: float, **kwargs):
+    def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if not training or self.rate == 0:
             return inputs
         if not _dropout_seeds:
@@ -50,7 +51,7 @@ class StatelessDropout(tf_keras.layers.Layer):
         keep = tf.cast(draws >= tf.constant(threshold, tf.uint16), inputs.dtype)
         return inputs * tf.reshape(keep, shape) * (65536 / (65536 - threshold))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rate": self.rate}
 
 
@@ -58,7 +59,7 @@ class StatelessDropout(tf_keras.layers.Layer):
 class StatelessDropPath(StatelessDropout):
     """Stochastic depth: drops the whole residual branch of an image, drawn as `StatelessDropout` draws."""
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if not training or self.rate == 0:
             return inputs
         kept = super().call(tf.ones_like(inputs[:, :1, :1, :1]), training)  # [B, 1, 1, 1]: 0 or 1 / (1 - rate)

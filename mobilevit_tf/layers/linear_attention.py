@@ -14,6 +14,8 @@ Everything stays [B, H, W, C]. A context is [B, p, p, C], p = patch_size: one ve
 
 from __future__ import annotations
 
+from typing import Any
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
@@ -25,7 +27,7 @@ from mobilevit_tf.layers.blocks import LAYER_NORM_EPSILON, batch_of, spatial
 class _OfPatches(tf_keras.layers.Layer):
     """A layer that knows the side of a patch in pixels."""
 
-    def __init__(self, patch_size: int, **kwargs):
+    def __init__(self, patch_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.patch_size = patch_size
 
@@ -35,7 +37,7 @@ class _OfPatches(tf_keras.layers.Layer):
         shape = (batch_of(features), height // size, size, width // size, size * features.shape[-1])
         return tf.reshape(features, shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"patch_size": self.patch_size}
 
 
@@ -48,7 +50,7 @@ def _total(grid: tf.Tensor) -> tf.Tensor:
 class LinearAttentionWeights(_OfPatches):
     """Queries [B, H, W, 1] -> weights [B, H, W, 1]: a softmax over the pixels of the same place in their patch."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         grid = self.split(inputs)  # [B, H / p, p, W / p, p]
         raised = tf.exp(grid - tf.stop_gradient(tf.reduce_max(grid, (1, 3), keepdims=True)))
         weights = raised / _total(raised)
@@ -59,7 +61,7 @@ class LinearAttentionWeights(_OfPatches):
 class ContextMean(_OfPatches):
     """Called on (weights [B, H, W, 1], tokens [B, H, W, C]): the weighted sum of each place, [B, p, p, C]."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         weights, tokens = inputs
         size, total = self.patch_size, _total(self.split(weights * tokens))  # [B, 1, p, 1, p * C]
         return tf.reshape(total, (batch_of(tokens), size, size, tokens.shape[-1]))  # -> [B, p, p, C]
@@ -69,7 +71,7 @@ class ContextMean(_OfPatches):
 class ContextProduct(_OfPatches):
     """Called on (values [B, H, W, C], context [B, p, p, C]): each pixel times the context of its place."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         values, context = inputs
         size, channels = self.patch_size, values.shape[-1]
         # [B, p, p, C] -> [B, 1, p, 1, p * C], beside the values' [B, H / p, p, W / p, p * C]
@@ -86,16 +88,16 @@ class ImageNormalization(tf_keras.layers.Layer):
     tf_keras' GroupNormalization takes the group apart with a reshape of its own; training has a cheaper gradient here.
     """
 
-    def __init__(self, epsilon: float = LAYER_NORM_EPSILON, **kwargs):
+    def __init__(self, epsilon: float = LAYER_NORM_EPSILON, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         channels = (input_shape[-1],)
         self.gamma = self.add_weight("gamma", channels, initializer="ones")
         self.beta = self.add_weight("beta", channels, initializer="zeros")
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         features = tf.cast(inputs, tf.float32)  # a sum over a whole image needs its precision
         gamma, beta = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
         if training:
@@ -106,7 +108,7 @@ class ImageNormalization(tf_keras.layers.Layer):
             normal = centred * tf.math.rsqrt(variance + self.epsilon) * gamma + beta
         return tf.cast(normal, inputs.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"epsilon": self.epsilon}
 
 
@@ -117,7 +119,7 @@ class EnlargeToPatches(_OfPatches):
     align_corners, as MobileViTv2's code has it; MobileViT's `ResizeToMultiple` has not.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         size = [-(-side // self.patch_size) * self.patch_size for side in spatial(inputs)]
         enlarged = tf.compat.v1.image.resize_bilinear(inputs, size, align_corners=True)
         return tf.cast(enlarged, inputs.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tf_keras
@@ -10,7 +11,7 @@ import tf_keras
 from mobilevit_tf.errors import UserError
 
 
-def name_of(variable) -> str:
+def name_of(variable: Any) -> str:
     """ "stem_conv/kernel:0" -> "stem_conv/kernel"."""
     return variable.name.split(":")[0]
 

@@ -124,7 +124,7 @@ class Family:
 class NameMap(dict[str, Source]):
     """Our weight name -> where the publisher keeps it."""
 
-    def __init__(self, naming: Naming):
+    def __init__(self, naming: Naming) -> None:
         super().__init__()
         self.naming = naming
 

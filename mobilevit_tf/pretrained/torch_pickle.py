@@ -16,7 +16,7 @@ import pickle
 import pickletools
 import zipfile
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,11 +57,11 @@ class _Forbidden(Exception):
     """A name in the pickle that is neither a tensor nor a plain container."""
 
 
-def _rebuild_tensor(storage, offset, shape, strides, *_unused) -> _Tensor:
+def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_unused: Any) -> _Tensor:
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
-def _rebuild_parameter(data, *_unused) -> _Tensor:
+def _rebuild_parameter(data: Any, *_unused: Any) -> _Tensor:
     return data
 
 
@@ -84,7 +84,7 @@ class _Unpickler(pickle.Unpickler):
         except KeyError:
             raise _Forbidden(repr(f"{module}.{name}"[:80])) from None
 
-    def persistent_load(self, reference) -> _Storage:
+    def persistent_load(self, reference: Any) -> _Storage:
         kind, dtype, key, _location, count = reference[:5]
         if kind != "storage" or dtype not in _DTYPES.values():
             raise pickle.UnpicklingError("not a tensor's storage")
@@ -124,7 +124,7 @@ class _Reader:
       size: of the whole file in bytes: what storages hold, and tensors share, is counted against it.
     """
 
-    def __init__(self, read: Callable[[_Storage], bytes], size: int):
+    def __init__(self, read: Callable[[_Storage], bytes], size: int) -> None:
         self._read, self._bytes_left, self._numbers_left = read, size, _MAX_SHARED * size
         self._storages: dict[_Storage, np.ndarray] = {}
         self._seen: dict[int, object] = {}
@@ -218,11 +218,11 @@ def _load_legacy(data: bytes) -> object:
 class _RecordingUnpickler(_Unpickler):
     """Remembers the storages it met: the old format says a storage's type only in the pickle."""
 
-    def __init__(self, stream: io.BytesIO):
+    def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream)
         self.storages: dict[str, _Storage] = {}
 
-    def persistent_load(self, reference) -> _Storage:
+    def persistent_load(self, reference: Any) -> _Storage:
         storage = super().persistent_load(reference)
         return self.storages.setdefault(storage.key, storage)
 

@@ -10,6 +10,7 @@ import io
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -81,7 +82,7 @@ def _line(axes: Axes, epochs: list[float], values: np.ndarray, color: str, label
     axes.plot(x, y, color=color, label=label, marker=marker, markersize=4, linewidth=2)
 
 
-def _over_epochs(title: str, draw) -> str:
+def _over_epochs(title: str, draw: Any) -> str:
     def with_axes(figure: Figure) -> None:
         axes = figure.subplots()
         draw(axes)
@@ -158,7 +159,7 @@ def shortened(label: str, length: int = 20) -> str:
     return label if len(label) <= length else label[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _svg(title: str, inches: tuple[float, float], draw) -> str:
+def _svg(title: str, inches: tuple[float, float], draw: Any) -> str:
     """Draws on a new figure and returns an <svg> element that scales with the page."""
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": title}), warnings.catch_warnings():

@@ -21,7 +21,7 @@ class TensorBoardLog:
       UserError: here and in `write`, where the file cannot be written, as on a full disk.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         with self._readable_errors():
             self._writer = tf.summary.create_file_writer(str(folder))

@@ -11,6 +11,7 @@ as it had taken, which may be others: then some come twice in that epoch and oth
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -49,7 +50,7 @@ def training_dataset(
     classes, largest = len(source.class_names), int(plan.sizes.max())
     sizes, counts = tf.constant(plan.sizes, tf.int32), tf.constant(plan.counts)
 
-    def serve(record):
+    def serve(record: Any) -> Any:
         data, photo_seed = record["image"], input_pipeline.photo_seed(record["id"], seed, epoch)
         image, rest = tf.cond(
             jpeg.decodable_shape(data)[0] > 0,
@@ -58,7 +59,7 @@ def training_dataset(
         )
         return record["id"], tf.ensure_shape(image, (None, None, 3)), rest, record["label"]
 
-    def load(served, chunk):
+    def load(served: Any, chunk: Any) -> Any:
         identity, image, rest, label = served
         size, photo_seed = sizes[chunk], input_pipeline.photo_seed(identity, seed, epoch)
         image = tf.cond(
@@ -98,7 +99,7 @@ def _served(photos: tf.data.Dataset, service: str) -> tf.data.Dataset:
         )
     )
 
-    def clocked(last, element):
+    def clocked(last: Any, element: Any) -> Any:
         now = tf.timestamp()
         last = tf.where(element[0] | (last == 0), now, last)
         return last, (now - last < LOST_SECONDS, element)

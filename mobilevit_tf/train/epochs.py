@@ -27,7 +27,7 @@ class Epochs:
       images: in the training split.
     """
 
-    def __init__(self, config: RunConfig, source: Source, host: int, hosts: int, replicas: int):
+    def __init__(self, config: RunConfig, source: Source, host: int, hosts: int, replicas: int) -> None:
         self._config, self._source, self._host, self._hosts, self._replicas = config, source, host, hosts, replicas
         self.images = source.size("train")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -27,7 +28,7 @@ class FlatWeights:
       vector: float32 [n], what the optimizer moves; or, of statistics, nothing but their average.
     """
 
-    def __init__(self, variables: Sequence[tf.Variable], name: str, **placement):
+    def __init__(self, variables: Sequence[tf.Variable], name: str, **placement: Any) -> None:
         """`placement`: `synchronization` and `aggregation` of the vector; make it under the variables' strategy."""
         self.variables = list(variables)
         self._sizes = [math.prod(variable.shape) for variable in self.variables]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -32,7 +32,7 @@ def stop_signals(run: Stoppable) -> Iterator[None]:
     A second one of the same kind is no longer caught: it ends a process that is stuck in its step.
     """
 
-    def remember(number, frame) -> None:
+    def remember(number: Any, frame: Any) -> None:
         run.stop_signal = number
         signal.signal(number, before[number])
 

@@ -12,6 +12,7 @@ import functools
 import math
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -52,7 +53,7 @@ class HostPlan:
       shard: (index, count) of the photos that the host reads.
     """
 
-    def __init__(self, steps: list[Step], host: int, hosts: int, offset: int = 0):
+    def __init__(self, steps: list[Step], host: int, hosts: int, offset: int = 0) -> None:
         """`offset`: photos of the epoch that all hosts read before this plan began, in the same order."""
         local = len(steps[0].counts) // hosts
         counts = [[step.counts[replica * hosts + host] for replica in range(local)] for step in steps]
@@ -91,7 +92,7 @@ def training_dataset(
     records = source.records("train", shuffle_seed=order, shard=plan.shard, start=start)
     classes, sizes = len(source.class_names), tf.constant(plan.sizes, tf.int32)
 
-    def load(record, chunk):
+    def load(record: Any, chunk: Any) -> Any:
         arguments = (record["id"], record["image"], sizes[chunk], photo_seed(record["id"], seed, epoch))
         image = tf.ensure_shape(_training_image(config)(*arguments), (None, None, 3))
         if config.random_erasing:
@@ -116,7 +117,7 @@ def finished(chunks: tf.data.Dataset, plan: HostPlan, config: AugmentConfig, see
     """(chunk [b], image, label) of whole chunks -> what `training_dataset` yields."""
     classes = chunks.element_spec[2].shape[-1]
 
-    def finish(chunk, image, label):
+    def finish(chunk: Any, image: tf.Tensor, label: tf.Tensor) -> Any:
         mix_seed = draw_seed(seed, epoch, _MIX, (plan.offset + chunk[0]) * plan.shard[1] + plan.shard[0])
         image, label = mixing.mix_batch(image, label, mix_seed, config)
         return tf.ensure_shape(image, (None, None, None, 3)), tf.ensure_shape(label, (None, classes))
@@ -193,13 +194,13 @@ def evaluation_dataset(
       for the padding that gives every replica the same number of full batches.
     """
 
-    def read(identity, data):
+    def read(identity: Any, data: Any) -> Any:
         try:
             return pixels.model_input(data, spec)
         except BadImage as error:
             raise _unusable(identity, error) from error
 
-    def load(record):
+    def load(record: Any) -> Any:
         image = tf.numpy_function(read, (record["id"], record["image"]), tf.uint8, stateful=False)
         return tf.ensure_shape(image, (*spec.size, 3)), record["label"], 1.0
 

@@ -7,6 +7,7 @@ import math
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -41,7 +42,7 @@ class Run:
     def __init__(
         self, config: RunConfig, source: Source, spec: ImageSpec, trainer: Trainer, run_dir: Path,
         license: str = model_file.LICENSE,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         self.config, self.source, self.spec, self.trainer, self.run_dir = config, source, spec, trainer, run_dir
         self.license = license
         self.host, self.hosts = place_in_cluster(trainer.strategy)
@@ -121,7 +122,7 @@ class Run:
             if progress.step % train.checkpoint_steps == 0 and progress.epoch_step < len(plan):
                 self._save()
 
-    def _train_steps(self, iterator, steps: list[Step], frozen: bool) -> None:
+    def _train_steps(self, iterator: Any, steps: list[Step], frozen: bool) -> None:
         progress, train, start = self.progress, self.config.train, time.perf_counter()
         images = [step.images for step in steps]
         numbers = range(progress.step, progress.step + len(steps))

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -72,7 +73,7 @@ class Trainer:
         spec: ImageSpec,
         class_weights: np.ndarray | None,
         strategy: tf.distribute.Strategy,
-    ):
+    ) -> None:
         """`build` makes the model; `class_weights` float32 [classes] multiply each image's loss."""
         self.config, self.spec, self.strategy, self.class_weights = config, spec, strategy, class_weights
         self._policy = f"mixed_{config.mixed_precision}" if config.mixed_precision else "float32"
@@ -150,7 +151,9 @@ class Trainer:
             for flat, variables in self._averages():
                 flat.take(variables)
 
-    def train_steps(self, iterator, rates: Sequence[float], images: Sequence[int], step: int, frozen: bool = False):
+    def train_steps(
+        self, iterator: Any, rates: Sequence[float], images: Sequence[int], step: int, frozen: bool = False
+    ) -> Any:
         """Optimizer steps in one call of a graph, on one batch per replica each.
 
         Args:
@@ -175,22 +178,22 @@ class Trainer:
         decay = self.config.ema_decay
         return min(decay, (1 + step) / (10 + step)) if self.config.ema_warmup else decay
 
-    def _one_step(self, iterator, of_steps, frozen, index=0):
+    def _one_step(self, iterator: Any, of_steps: Any, frozen: Any, index: Any = 0) -> Any:
         rate, images, step, decay = (values[index] for values in of_steps)
         self.optimizer.learning_rate.assign(rate)
         return self._distributed_step(iterator, images, step, decay, frozen)
 
-    def _several_steps(self, iterator, of_steps, frozen):
+    def _several_steps(self, iterator: Any, of_steps: Any, frozen: Any) -> Any:
         """A loop in the graph: the same trace for any number of steps."""
         count = tf.shape(of_steps[0])[0]
 
-        def body(index, losses):
+        def body(index: Any, losses: Any) -> Any:
             return index + 1, losses.write(index, self._one_step(iterator, of_steps, frozen, index))
 
         start = tf.constant(0), tf.TensorArray(tf.float32, count, element_shape=[])
         return tf.while_loop(lambda index, _: index < count, body, start, parallel_iterations=1)[1].stack()
 
-    def _distributed_step(self, iterator, images, step, decay, frozen):
+    def _distributed_step(self, iterator: Any, images: tf.Tensor, step: Any, decay: Any, frozen: Any) -> Any:
         losses = self.strategy.run(self._replica_step, (*next(iterator), images, step, decay, frozen))
         for group in self._moving(frozen):
             self._learned[group].spread(self.strategy)
@@ -203,7 +206,9 @@ class Trainer:
         """The groups that a step moves."""
         return [group for group in self._learned if not frozen or group.startswith("classifier")]
 
-    def _replica_step(self, image, label, images, step, decay, frozen):
+    def _replica_step(
+        self, image: tf.Tensor, label: tf.Tensor, images: tf.Tensor, step: Any, decay: Any, frozen: Any
+    ) -> Any:
         """Loss and gradients of one replica, both divided by the images of all replicas: their sum is the mean."""
         learned = [self._learned[group] for group in self._moving(frozen)]
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -221,7 +226,9 @@ class Trainer:
             _move(self._average_statistics.vector, join(self._average_statistics.variables), decay)
         return loss
 
-    def loss(self, image, label, images, seed, training: bool = True) -> tf.Tensor:
+    def loss(
+        self, image: tf.Tensor, label: tf.Tensor, images: tf.Tensor, seed: Any, training: bool = True
+    ) -> tf.Tensor:
         """Sum of the label-smoothed cross entropies of a replica's batch, divided by `images`.
 
         Args:
@@ -239,17 +246,17 @@ class Trainer:
             losses *= tf.linalg.matvec(label, tf.constant(self.class_weights, tf.float32))
         return tf.reduce_sum(losses) / images
 
-    def evaluation_step(self, iterator):
+    def evaluation_step(self, iterator: Any) -> Any:
         """(images right, cross entropy, images) of one batch per replica with `ema_model`, over all replicas."""
         model = self.ema_model  # brought up to date outside the graph
         return self._distributed_evaluation(iterator, model)
 
     @tf.function(autograph=False)
-    def _distributed_evaluation(self, iterator, model):
+    def _distributed_evaluation(self, iterator: Any, model: Any) -> Any:
         sums = self.strategy.run(functools.partial(self._replica_evaluation, model), next(iterator))
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
-    def _replica_evaluation(self, model, image, label, weight):
+    def _replica_evaluation(self, model: Any, image: tf.Tensor, label: tf.Tensor, weight: Any) -> Any:
         logits = model(to_float(image, self.spec, rgb=False), training=False)
         right = tf.cast(tf.argmax(logits, -1) == label, tf.float32) * weight
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits) * weight

@@ -5,6 +5,8 @@ Each was chosen by counting ARM64 instructions of the exported file (docs/quanti
 
 from __future__ import annotations
 
+from typing import Any
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
@@ -18,14 +20,14 @@ Sides = tuple[tuple[int, int], tuple[int, int]]  # rows or columns before and af
 class RootMeanSquareNorm(tf_keras.layers.Layer):
     """x / sqrt(mean(x^2) + epsilon) over the channels: LayerNorm of tokens whose mean is zero, without gamma, beta."""
 
-    def __init__(self, epsilon: float = LAYER_NORM_EPSILON, **kwargs):
+    def __init__(self, epsilon: float = LAYER_NORM_EPSILON, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"epsilon": self.epsilon}
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         square = tf.reduce_mean(inputs * inputs, -1, keepdims=True)
         return inputs * tf.math.rsqrt(square + self.epsilon)
 
@@ -42,21 +44,21 @@ class EdgeZeros(tf_keras.layers.Layer):
         pixel on every side.
     """
 
-    def __init__(self, fill: tuple[float, ...] | None = None, sides: Sides | None = None, **kwargs):
+    def __init__(self, fill: tuple[float, ...] | None = None, sides: Sides | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fill, self.sides = fill, sides
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"fill": self.fill, "sides": self.sides}
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         for axis in (1, 2):
             before, after = self.sides[axis - 1] if self.sides else (1, inputs.shape[axis] % 2)
             parts = [self._zeros(inputs, axis, before), inputs, self._zeros(inputs, axis, after)]
             inputs = tf.concat([part for part in parts if part is not None], axis)
         return inputs
 
-    def _zeros(self, inputs, axis: int, count: int):
+    def _zeros(self, inputs: tf.Tensor, axis: int, count: int) -> Any:
         if not count:
             return None
         batch = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
@@ -74,16 +76,16 @@ class Exponential(tf_keras.layers.Layer):
         subtracts each row's maximum, as softmax does: a pass more, by an operator that older runtimes do slowly.
     """
 
-    def __init__(self, shift: float | None = None, **kwargs):
+    def __init__(self, shift: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shift = shift
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self.shift is None:
             return tf.exp(inputs - tf.reduce_max(inputs, -1, keepdims=True))
         return tf.exp(inputs - self.shift if self.shift else inputs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"shift": self.shift}
 
 
@@ -94,6 +96,6 @@ class WeightedMean(tf_keras.layers.Layer):
     Dividing after the product is a division of N * c numbers, where softmax divides N * N.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         weights, values = inputs
         return tf.matmul(weights, values, transpose_b=True) / tf.reduce_sum(weights, -1, keepdims=True)

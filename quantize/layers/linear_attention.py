@@ -15,6 +15,7 @@ Runtimes add in orders of their own, so a sum is the same number everywhere only
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -50,16 +51,16 @@ def _largest(map_of_one: tf.Tensor) -> tf.Tensor:
 class ImageNorm(tf_keras.layers.Layer):
     """(x - mean) / sqrt(variance + epsilon) over all pixels and channels of an image, without gamma and beta."""
 
-    def __init__(self, epsilon: float = LAYER_NORM_EPSILON, **kwargs):
+    def __init__(self, epsilon: float = LAYER_NORM_EPSILON, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         centred = inputs - tf.reduce_mean(inputs, (1, 2, 3), keepdims=True)
         variance = tf.reduce_mean(centred * centred, (1, 2, 3), keepdims=True)
         return centred * tf.math.rsqrt(variance + self.epsilon)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"epsilon": self.epsilon}
 
 
@@ -72,7 +73,7 @@ class ReproducibleImageNorm(ImageNorm):
     n * variance is the sum of squares less n * mean^2.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         pixels, numbers = math.prod(inputs.shape[1:3]), math.prod(inputs.shape[1:])
         total = tf.reduce_sum(tf.reduce_sum(inputs, -1, keepdims=True), (1, 2), keepdims=True)
         squares = tf.reduce_sum(inputs * inputs, -1, keepdims=True)  # [B, H, W, 1]
@@ -91,7 +92,7 @@ class ExponentialWeights(tf_keras.layers.Layer):
     exp(x) is sigmoid(x) / sigmoid(-x): runtimes have had fast kernels for a sigmoid for longer than for an exponential.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         root = tf.sigmoid(inputs) / tf.sigmoid(-inputs)
         square = root * root
         return square * square
@@ -117,11 +118,11 @@ class TableWeights(tf_keras.layers.Layer):
       limits: (lowest or 0, highest or 0) quarter that calibration found, before `top` was taken off.
     """
 
-    def __init__(self, limits: tuple[float, float], **kwargs):
+    def __init__(self, limits: tuple[float, float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.limits = limits
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         _, step = reach_of(*self.limits)
         below = tf.quantization.fake_quant_with_min_max_args(inputs, -LEVELS * step, 0.0)
         rise = tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
@@ -129,14 +130,14 @@ class TableWeights(tf_keras.layers.Layer):
         square = root * root
         return square * square
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"limits": self.limits}
 
 
 class _OfPlaces(tf_keras.layers.Layer):
     """A layer that looks at pixels by their place in a patch; of rank 4 for a batch of one, which the GPU wants."""
 
-    def __init__(self, patch_size: int, **kwargs):
+    def __init__(self, patch_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.patch_size = patch_size
 
@@ -152,7 +153,7 @@ class _OfPlaces(tf_keras.layers.Layer):
         total = tf.reduce_sum(self.split(features), (rows, columns))
         return tf.reshape(total, (-1, self.patch_size, self.patch_size, features.shape[-1]))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"patch_size": self.patch_size}
 
 
@@ -163,7 +164,7 @@ class WeightedContext(_OfPlaces):
     Dividing after the sum is a division of p * p * C numbers, where softmax divides H * W.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         weights, tokens = inputs
         return self.total(weights * tokens) / self.total(weights)
 
@@ -176,11 +177,11 @@ class ReproducibleContext(WeightedContext):
       largest: at least |tokens|, also of those that fine-tuning will make.
     """
 
-    def __init__(self, patch_size: int, largest: float, **kwargs):
+    def __init__(self, patch_size: int, largest: float, **kwargs: Any) -> None:
         super().__init__(patch_size, **kwargs)
         self.largest = largest
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         weights, tokens = inputs
         coarse = on_a_grid(weights, _largest(weights) * (2 * math.prod(weights.shape[1:3])))
         # From the coarse weights' sum a fine grid: twice it is certainly more than the sum of the weights.
@@ -188,7 +189,7 @@ class ReproducibleContext(WeightedContext):
         weighed = on_a_grid(weights * tokens, total * (4 * self.largest))
         return self.total(weighed) / self.total(on_a_grid(weights, total * 4.0))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"largest": self.largest}
 
 
@@ -196,7 +197,7 @@ class ReproducibleContext(WeightedContext):
 class PlaceProduct(_OfPlaces):
     """Called on (values [B, H, W, C], context [B, p, p, C]): each pixel times the context of its place."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         values, context = inputs
         size, channels = self.patch_size, values.shape[-1]
         places = (1, size, 1, size * channels)  # beside [H / p, p, W / p, p * C]

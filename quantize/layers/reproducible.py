@@ -6,6 +6,7 @@ Between 8-bit tensors stand only operations that IEEE 754 rounds one way, sums t
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -31,7 +32,7 @@ RISE = (-255 / 256, 0.0)  # range of exp(x) - 1: its steps are powers of two, so
 class RoundedSwish(tf_keras.layers.Layer):
     """x * sigmoid(x) whose sigmoid is rounded to TFLite's 8 bits."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs * tf.quantization.fake_quant_with_min_max_args(tf.sigmoid(inputs), *GATE_RANGE)
 
 
@@ -42,7 +43,7 @@ class ReproducibleNorm(folded.RootMeanSquareNorm):
     No mean, of which runtimes make a division or a product; no reciprocal root.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         channels = inputs.shape[-1]
         square = tf.reduce_sum(inputs * inputs, -1, keepdims=True) + channels * self.epsilon
         # The maximum changes nothing: it keeps the converter from making one RSQRT of root and division.
@@ -50,7 +51,7 @@ class ReproducibleNorm(folded.RootMeanSquareNorm):
         return inputs * (2 * math.sqrt(channels) / twice_the_root(square, root))
 
 
-def twice_the_root(square, root):
+def twice_the_root(square: Any, root: Any) -> Any:
     """Heron's step without its halving: one float32 number for roots of `square` that differ in their last bit.
 
     So it is for all float32 numbers in [1, 4) but 1.0000001, and so for all exponents.
@@ -62,7 +63,7 @@ def twice_the_root(square, root):
 class NegativeProduct(blocks.ProductTransposed):
     """Called on (a, b): -(a @ b^T). The sign keeps the converter from making the product, its result too, 8-bit."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         left, right = inputs
         return tf.matmul(left, -right, transpose_b=True)
 
@@ -81,11 +82,11 @@ class TableExponential(tf_keras.layers.Layer):
         steps are STEP.
     """
 
-    def __init__(self, limits: tuple[float, float] | None = None, **kwargs):
+    def __init__(self, limits: tuple[float, float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.limits = limits
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         low, high = self.limits or (-math.inf, math.inf)
         low, high = min(low - MARGIN - SPAN, 0.0), max(high + MARGIN, 0.0)
         step = STEP
@@ -97,7 +98,7 @@ class TableExponential(tf_keras.layers.Layer):
         below = tf.quantization.fake_quant_with_min_max_args(below, -LEVELS * step, 0.0)
         return tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"limits": self.limits}
 
 
@@ -122,7 +123,7 @@ class TableWeightedMean(folded.WeightedMean):
     The sum of the values joins the product, not 255/256 each of the N * N rises.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         rises, values = inputs
         total = tf.expand_dims(tf.reduce_sum(values, -1), -2)  # [.., c, N] -> [.., 1, c]
         weighted = tf.matmul(rises, values, transpose_b=True) - RISE[0] * total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -41,13 +42,13 @@ def ranges(
     signature = tf.TensorSpec((None, *spec.size, 3), tf.float32)
 
     @tf.function(input_signature=[signature])
-    def extremes(batch):
+    def extremes(batch: Any) -> Any:
         values = probe(batch, training=False)
         lows = [tf.reduce_max(x, -1) if name in maxima else x for name, x in zip(names, values, strict=True)]
         return tf.stack([tf.reduce_min(x) for x in lows]), tf.stack([tf.reduce_max(x) for x in values])
 
     @tf.function(input_signature=[signature, tf.TensorSpec((len(names), 2), tf.float32)])
-    def histograms(batch, limits):
+    def histograms(batch: Any, limits: Any) -> Any:
         values = probe(batch, training=False)
         return tf.stack([tf.histogram_fixed_width(x, limits[i], _BINS) for i, x in enumerate(values)])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from mobilevit_tf import tf_setup  # isort: skip  before TensorFlow
 import flatbuffers
@@ -32,7 +33,7 @@ def to_int8(model: tf_keras.Model, output_type: str = "float32") -> bytes:
       output_type: "float32", or "uint8" with scale 1/256 and zero point 0.
     """
 
-    def serve(image):
+    def serve(image: tf.Tensor) -> Any:
         pixels = tf.quantization.fake_quant_with_min_max_args(image, *INPUT_RANGE)
         scores = tf.nn.softmax(model(pixels, training=False) * _ALMOST_1)
         if output_type == "uint8":
@@ -57,10 +58,10 @@ def to_integer(model: tf_keras.Model, images: np.ndarray, output_type: str = "ui
       output_type: "uint8"; "float32" adds a conversion of the scores at the end.
     """
 
-    def serve(image):
+    def serve(image: tf.Tensor) -> Any:
         return {OUTPUT_NAME: tf.nn.softmax(model(image, training=False))}
 
-    def representative():
+    def representative() -> Any:
         # The first makes the input's range exactly [0, 1], however dark the photos are.
         extremes = np.zeros((1, *images.shape[1:]), np.float32)
         extremes[:, ::2] = 1
@@ -80,7 +81,7 @@ def to_integer(model: tf_keras.Model, images: np.ndarray, output_type: str = "ui
 def to_float(model: tf_keras.Model, mode: str = "float32") -> bytes:
     """A folded float model -> .tflite: "float32", "float16" weights, or "dynamic" range (8-bit weights)."""
 
-    def serve(image):
+    def serve(image: tf.Tensor) -> Any:
         return {OUTPUT_NAME: tf.nn.softmax(model(image, training=False))}
 
     converter = _converter(model, serve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -68,7 +69,7 @@ def _step(
     optimizer = tf_keras.optimizers.Adam(tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, steps))
 
     @tf.function
-    def step(batch, target, decay):
+    def step(batch: Any, target: tf.Tensor, decay: Any) -> Any:
         batch = tf.ensure_shape(batch, (None, *spec.size, 3))
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, model(batch, training=True)))
@@ -84,7 +85,7 @@ def scores(model: tf_keras.Model, images: np.ndarray, spec: ImageSpec, flip: boo
     """float32 [n, N]: the answers of a model that gives logits for uint8 images [n, height, width, 3], or mirrored."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, *spec.size, 3), tf.float32)])
-    def answer(batch):
+    def answer(batch: Any) -> Any:
         return tf.nn.softmax(model(tf.reverse(batch, (2,)) if flip else batch, training=False))
 
     starts = ProgressBar(range(0, len(images), 64), desc="mirrored scores" if flip else "scores", unit="batch")

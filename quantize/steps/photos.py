@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def load(source: Source, split: str, indices: Sequence[int], spec: ImageSpec) ->
       UserError: for a photo that cannot be read, by name.
     """
 
-    def decode(example):
+    def decode(example: Any) -> Any:
         try:
             return pixels.model_input(example.data, spec)
         except BadImage as error:

@@ -8,6 +8,8 @@ products read has exact steps (`settle`).
 
 from __future__ import annotations
 
+from typing import Any
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
@@ -30,33 +32,33 @@ from quantize.steps.fold import CONVOLUTIONS
 class ChannelQuantizer(quantizers.LastValueQuantizer):
     """Symmetric 8-bit weights, one range a channel; `axis` is the channel's axis of the kernel."""
 
-    def __init__(self, axis: int):
+    def __init__(self, axis: int) -> None:
         super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
         self.axis = axis
 
-    def build(self, tensor_shape, name, layer):
+    def build(self, tensor_shape: Any, name: Any, layer: Any) -> Any:
         return self._add_range_weights(layer, name, True, tensor_shape[self.axis : self.axis + 1])
 
-    def __call__(self, inputs, training, weights, **kwargs):
+    def __call__(self, inputs: tf.Tensor, training: bool | None, weights: Any, **kwargs: Any) -> Any:
         # [h, w, channels, 1] -> [h, w, 1, channels], the only place where the op looks for channels
         last = tf.reshape(inputs, (*inputs.shape[:2], -1, inputs.shape[self.axis])) if self.axis == 2 else inputs
         return tf.reshape(super().__call__(last, training, weights, **kwargs), inputs.shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"axis": self.axis}
 
 
 class RangeQuantizer(quantizers.MovingAverageQuantizer):
     """8-bit activations in one range, set by calibration; `frozen` keeps it during fine-tuning."""
 
-    def __init__(self, frozen: bool):
+    def __init__(self, frozen: bool) -> None:
         super().__init__(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
         self.frozen = frozen
 
-    def __call__(self, inputs, training, weights, **kwargs):
+    def __call__(self, inputs: tf.Tensor, training: bool | None, weights: Any, **kwargs: Any) -> Any:
         return super().__call__(inputs, training and not self.frozen, weights, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"frozen": self.frozen}
 
 
@@ -68,53 +70,53 @@ class LayerConfig(quantize_config.QuantizeConfig):
       rounded: the output is rounded to 8 bits; otherwise the weights alone are.
     """
 
-    def __init__(self, frozen: bool, rounded: bool = True):
+    def __init__(self, frozen: bool, rounded: bool = True) -> None:
         self.frozen, self.rounded = frozen, rounded
 
-    def get_weights_and_quantizers(self, layer):
+    def get_weights_and_quantizers(self, layer: Any) -> Any:
         if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
             return [(layer.depthwise_kernel, ChannelQuantizer(2))]
         if isinstance(layer, tf_keras.layers.Conv2D):
             return [(layer.kernel, ChannelQuantizer(3))]
         return []
 
-    def set_quantize_weights(self, layer, quantize_weights):
+    def set_quantize_weights(self, layer: Any, quantize_weights: Any) -> None:
         if quantize_weights:
             setattr(layer, "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel", quantize_weights[0])
 
-    def get_activations_and_quantizers(self, layer):
+    def get_activations_and_quantizers(self, layer: Any) -> Any:
         return []
 
-    def set_quantize_activations(self, layer, quantize_activations):
+    def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
         pass
 
-    def get_output_quantizers(self, layer):
+    def get_output_quantizers(self, layer: Any) -> Any:
         return [RangeQuantizer(self.frozen)] if self.rounded else []
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"frozen": self.frozen, "rounded": self.rounded}
 
 
 class _NoRegistry(quantize_registry.QuantizeRegistry):
     """Every layer says by itself how it is quantised."""
 
-    def supports(self, layer):
+    def supports(self, layer: Any) -> Any:
         return False
 
-    def get_quantize_config(self, layer):
+    def get_quantize_config(self, layer: Any) -> None:
         raise NotImplementedError(layer.name)
 
 
 class _NoLayout(quantize_layout_transform.QuantizeLayoutTransform):
-    def apply(self, model, layer_quantize_map):
+    def apply(self, model: Any, layer_quantize_map: Any) -> Any:
         return model, layer_quantize_map
 
 
 class _Scheme(quantize_scheme.QuantizeScheme):
-    def get_layout_transformer(self):
+    def get_layout_transformer(self) -> Any:
         return _NoLayout()
 
-    def get_quantize_registry(self):
+    def get_quantize_registry(self) -> Any:
         return _NoRegistry()
 
 

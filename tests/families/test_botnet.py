@@ -12,7 +12,7 @@ from support import variant_checks as checks
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.families import botnet, resnet
-from mobilevit_tf.layers.relative import RelativeScores
+from mobilevit_tf.layers.transformers.relative import RelativeScores
 from mobilevit_tf.models import build, count
 
 PLACES = {

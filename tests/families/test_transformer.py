@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 from support import family_checks
 
-from mobilevit_tf.layers import attention, transformer
+from mobilevit_tf.layers.transformers import attention, transformer
 
 
 def test_position_embedding_is_added_as_it_is_on_its_own_grid():

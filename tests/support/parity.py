@@ -21,7 +21,7 @@ SUFFIXES = {"kernel": "weight", "depthwise_kernel": "weight", "gamma": "weight",
 PICKS = {"first": lambda table: table[0, :1], "rest": lambda table: table[0, 1:]}  # of a position table [1, T, C]
 Rules = Sequence[tuple[str, str]]
 State = dict[str, np.ndarray]
-VIT_RULES: Rules = [  # from the names of layers/transformer.py to those of timm and of what follows it
+VIT_RULES: Rules = [  # from the names of layers/transformers/transformer.py to those of timm and of what follows it
     (r"^classifier/", "head/"),
     (r"^class_token/token", "cls_token"),
     (r"^transformer(\d+)_", r"blocks.\1."),

@@ -8,6 +8,7 @@ their heads before and after the softmax (talking heads, arXiv 2003.02436).
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -15,7 +16,8 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import attention, blocks, ends, transformer
+from mobilevit_tf.layers import blocks, ends
+from mobilevit_tf.layers.transformers import attention, transformer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,22 +49,22 @@ class Size:
 class LayerScale(keras_layers.Layer):
     """Multiplies the channels of [B, H, W, C] by a learned vector that starts at `initial` (section 2)."""
 
-    def __init__(self, initial: float, **kwargs):
+    def __init__(self, initial: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.initial = initial
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         initializer = tf_keras.initializers.Constant(self.initial)
         self.gamma = self.add_weight("gamma", (input_shape[-1],), initializer=initializer)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs * tf.cast(self.gamma, inputs.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"initial": self.initial}
 
 
-def _talking_heads(x, num_heads: int, name: str):
+def _talking_heads(x: tf_keras.KerasTensor, num_heads: int, name: str) -> tf_keras.KerasTensor:
     """Self-attention with a dense layer over the heads on both sides of the softmax: [B, H, W, C] -> the same."""
     scale = (x.shape[-1] // num_heads) ** -0.5
     return transformer.self_attention(
@@ -74,7 +76,7 @@ def _talking_heads(x, num_heads: int, name: str):
     )
 
 
-def _class_attention(row, num_heads: int, name: str):
+def _class_attention(row: Any, num_heads: int, name: str) -> tf_keras.KerasTensor:
     """Normed [B, 1, 1 + N, C] -> [B, 1, 1, C]: the class token asks, all answer (section 3)."""
     dim = row.shape[-1]
     query = transformer.dense(transformer.TakeClassToken(name=f"{name}_class")(row), dim, f"{name}_query")
@@ -82,7 +84,7 @@ def _class_attention(row, num_heads: int, name: str):
     return transformer.dense(transformer.attend(query, key, value, num_heads, name), dim, f"{name}_output")
 
 
-def _residuals(x, attended, size: Size, drop_path: float, name: str):
+def _residuals(x: tf_keras.KerasTensor, attended: Any, size: Size, drop_path: float, name: str) -> tf_keras.KerasTensor:
     """x + scaled attention, then + scaled feed-forward."""
     y = LayerScale(size.layer_scale, name=f"{name}_scale1")(attended)
     x = transformer.add_branch(x, y, name, 1, drop_path)

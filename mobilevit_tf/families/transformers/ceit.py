@@ -8,6 +8,7 @@ other at the end (LCA). Constants that the paper leaves open are those of the au
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -15,7 +16,8 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import blocks, ends, transformer
+from mobilevit_tf.layers import blocks, ends
+from mobilevit_tf.layers.transformers import transformer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +40,12 @@ STRIDE = 16  # pixels a token: convolution 2, pool 2, patch 4
 class RepeatEdges(keras_layers.Layer):
     """[B, H, W, C] -> [B, H + 2, W + 2, C] by doubling the outermost pixels, which leaves a 3x3 maximum as it is."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         tall = tf.concat([inputs[:, :1], inputs, inputs[:, -1:]], axis=1)
         return tf.concat([tall[:, :, :1], tall, tall[:, :, -1:]], axis=2)
 
 
-def _image_to_tokens(image, size: Size):
+def _image_to_tokens(image: tf_keras.KerasTensor, size: Size) -> tf_keras.KerasTensor:
     """Section 3.2: [B, H, W, 3] -> [B, H / 16, W / 16, dim]."""
     x = keras_layers.ZeroPadding2D(3, name="stem_pad")(image)
     x = keras_layers.Conv2D(
@@ -54,7 +56,7 @@ def _image_to_tokens(image, size: Size):
     return keras_layers.Conv2D(size.dim, 4, 4, kernel_initializer=blocks.linear(), name="patch_embedding")(x)
 
 
-def _local_feed_forward(row, patches, hidden: int, name: str):
+def _local_feed_forward(row: Any, patches: Any, hidden: int, name: str) -> tf_keras.KerasTensor:
     """LeFF (section 3.3) on [B, 1, 1 + H * W, C]; the class token passes unchanged."""
     dim = row.shape[-1]
     y = transformer.TakePatches(name=f"{name}_patches")([row, patches])  # [B, H, W, C]
@@ -68,7 +70,7 @@ def _local_feed_forward(row, patches, hidden: int, name: str):
     return transformer.JoinClassToken(name=f"{name}_join")([token, y])
 
 
-def _joined(rows: list, name: str):
+def _joined(rows: list, name: str) -> tf_keras.KerasTensor:
     """Rows [B, 1, t, C], joined along t; four at a time, since XNNPACK has no concatenation of many tensors."""
     level = 0
     while len(rows) > 1:
@@ -81,7 +83,7 @@ def _joined(rows: list, name: str):
     return rows[0]
 
 
-def _layer_class_attention(tokens: list, size: Size):
+def _layer_class_attention(tokens: list, size: Size) -> tf_keras.KerasTensor:
     """LCA (section 3.4): the class tokens [B, 1, 1, C] of every layer -> one, [B, C]; the last of them asks."""
     depth = len(tokens)
     x = _joined(tokens, "lca_tokens")  # [B, 1, depth, C]

@@ -7,6 +7,7 @@ by a share that it learns. At the start every head looks at one neighbour. The c
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -15,7 +16,8 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import blocks, ends, shapes, transformer
+from mobilevit_tf.layers import blocks, ends, shapes
+from mobilevit_tf.layers.transformers import transformer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +44,10 @@ SIZES = {"convit_ti": ConViTSize(192), "convit_ti_plus": ConViTSize(256)}
 class PointwiseIdentity(tf_keras.initializers.Initializer):
     """The kernel [1, 1, C, C] of a 1x1 convolution that changes nothing."""
 
-    def __call__(self, shape, dtype=None, **kwargs):
+    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> tf_keras.KerasTensor:
         return tf.reshape(tf.eye(shape[-1], dtype=dtype or tf.float32), shape)  # [C, C] -> [1, 1, C, C]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {}
 
 
@@ -74,20 +76,20 @@ class PositionGate(keras_layers.Layer):
     the division by their sum that ends the paper's equation changes nothing.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         heads = input_shape[0][1]
         start = tf_keras.initializers.Constant(neighbours(heads))
         self.kernel = self.add_weight("kernel", (3, heads), initializer=start)
         self.bias = self.add_weight("bias", (heads,), initializer="zeros")
         self.gate = self.add_weight("gate", (heads, 1, 1), initializer="ones")
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         content, reference = inputs
         position = tf.cast(self._attention(*shapes.sides(reference)), content.dtype)
         share = tf.cast(tf.sigmoid(self.gate), content.dtype)
         return (1 - share) * content + share * position
 
-    def _attention(self, height, width) -> tf.Tensor:
+    def _attention(self, height: Any, width: Any) -> tf.Tensor:
         """[heads, N, N], tokens row by row."""
         rows, columns = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
         rows, columns = (tf.cast(tf.reshape(places, (-1,)), tf.float32) for places in (rows, columns))  # [H, W] -> [N]
@@ -98,7 +100,7 @@ class PositionGate(keras_layers.Layer):
         return tf.nn.softmax(tf.transpose(scores, (2, 0, 1)))
 
 
-def _gated_attention(x, num_heads: int, name: str):
+def _gated_attention(x: tf_keras.KerasTensor, num_heads: int, name: str) -> tf_keras.KerasTensor:
     """[B, H, W, C] -> the same."""
     dim = x.shape[-1]
     query, key = (transformer.dense(x, dim, f"{name}_{part}", use_bias=False) for part in ("query", "key"))
@@ -106,14 +108,14 @@ def _gated_attention(x, num_heads: int, name: str):
         dim, 1, use_bias=False, kernel_initializer=PointwiseIdentity(), name=f"{name}_value"
     )(x)
 
-    def gate(weights):
+    def gate(weights: Any) -> tf_keras.KerasTensor:
         return PositionGate(name=f"{name}_gate")([weights, x])
 
     mixed = transformer.attend(query, key, value, num_heads, name, map_weights=gate)
     return transformer.dense(mixed, dim, f"{name}_output")
 
 
-def _gated_block(x, size: ConViTSize, drop_path: float, name: str):
+def _gated_block(x: tf_keras.KerasTensor, size: ConViTSize, drop_path: float, name: str) -> tf_keras.KerasTensor:
     """Pre-norm transformer layer with gated attention on [B, H, W, C]."""
     y = _gated_attention(transformer.layer_norm(x, f"{name}_norm1"), size.num_heads, f"{name}_attention")
     x = transformer.add_branch(x, y, name, 1, drop_path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -15,8 +16,9 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import bicubic, blocks, ends, transformer
+from mobilevit_tf.layers import blocks, ends
 from mobilevit_tf.layers.dropout import StatelessDropout
+from mobilevit_tf.layers.transformers import bicubic, transformer
 
 BRANCHES = ("small", "large")
 PATCHES = (12, 16)  # pixels a side (Table 1); the large ones are those of the image resized from 240 to 224
@@ -54,32 +56,32 @@ class MeanOfClassifiers(keras_layers.Layer):
     The kernels stand one above the other, [C, units], in the order of the features; the biases are [2, units].
     """
 
-    def __init__(self, units: int, **kwargs):
+    def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.kernel = self.add_weight("kernel", (input_shape[-1], self.units), initializer=blocks.linear())
         self.bias = self.add_weight("bias", (len(BRANCHES), self.units), initializer="zeros")
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return (tf.matmul(inputs, self.kernel) + tf.reduce_sum(self.bias, 0)) / len(BRANCHES)
 
     def macs(self) -> int:
         """Multiply-accumulates of one image."""
         return math.prod(self.kernel.shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units}
 
 
-def _project(token, dim: int, name: str):
+def _project(token: Any, dim: int, name: str) -> tf_keras.KerasTensor:
     """LayerNorm, GELU, dense: [B, 1, 1, C] -> [B, 1, 1, dim], to the width of the other branch or back."""
     token = transformer.Gelu(name=f"{name}_gelu")(transformer.layer_norm(token, f"{name}_norm"))
     return transformer.dense(token, dim, name)
 
 
-def _look(token, patches, num_heads: int, drop_path: float, name: str):
+def _look(token: Any, patches: Any, num_heads: int, drop_path: float, name: str) -> tf_keras.KerasTensor:
     """Cross-attention: token [B, 1, 1, C] takes from itself and patches [B, H, W, C]; it comes back."""
     dim = token.shape[-1]
     row = transformer.JoinClassToken(name=f"{name}_join")([token, patches])
@@ -90,7 +92,7 @@ def _look(token, patches, num_heads: int, drop_path: float, name: str):
     return transformer.add_branch(token, y, name, 1, drop_path)
 
 
-def _exchange(rows, maps, size: CrossViTSize, drop_path: float, name: str):
+def _exchange(rows: Any, maps: Any, size: CrossViTSize, drop_path: float, name: str) -> tf_keras.KerasTensor:
     """The rows [B, 1, 1 + H * W, C] of both branches, each class token renewed by the other's patches."""
     tokens, patches, renewed = [], [], []
     for branch, row, reference in zip(BRANCHES, rows, maps, strict=True):
@@ -105,7 +107,7 @@ def _exchange(rows, maps, size: CrossViTSize, drop_path: float, name: str):
     return renewed
 
 
-def _embed(image, size: CrossViTSize):
+def _embed(image: tf_keras.KerasTensor, size: CrossViTSize) -> tf_keras.KerasTensor:
     """Image [B, H, W, 3] -> of both branches the rows [B, 1, 1 + h * w, C], and the patches [B, h, w, C]."""
     images = (image, bicubic.ResizeBicubic(*SCALE, name="resize")(image))
     rows, maps = [], []
@@ -120,7 +122,7 @@ def _embed(image, size: CrossViTSize):
     return rows, maps
 
 
-def _encode(rows, maps, size: CrossViTSize, rates: list[float], name: str):
+def _encode(rows: Any, maps: Any, size: CrossViTSize, rates: list[float], name: str) -> tf_keras.KerasTensor:
     """One encoder on the rows [B, 1, 1 + H * W, C] of both branches: their blocks, then the exchange."""
     encoded = []
     for row, branch, dim, depth, heads in zip(rows, BRANCHES, size.dims, size.depths, size.num_heads, strict=True):

@@ -8,13 +8,15 @@ convolutions, re-attention in its last five layers, and halved inputs of its nor
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import attention, blocks, ends, transformer
+from mobilevit_tf.layers import blocks, ends
+from mobilevit_tf.layers.transformers import attention, transformer
 
 STRIDE = 16  # pixels a token
 
@@ -53,7 +55,7 @@ SIZES = {
 }
 
 
-def _conv_norm_relu(x, filters: int, kernel: int, stride: int, name: str):
+def _conv_norm_relu(x: tf_keras.KerasTensor, filters: int, kernel: int, stride: int, name: str) -> tf_keras.KerasTensor:
     x = keras_layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
     x = keras_layers.Conv2D(
         filters, kernel, stride, use_bias=False, kernel_initializer=blocks.kaiming(), name=f"{name}_conv"
@@ -61,7 +63,7 @@ def _conv_norm_relu(x, filters: int, kernel: int, stride: int, name: str):
     return keras_layers.ReLU(name=f"{name}_relu")(transformer.batch_norm(x, f"{name}_bn"))
 
 
-def _embed(image, size: Size):
+def _embed(image: tf_keras.KerasTensor, size: Size) -> tf_keras.KerasTensor:
     """[B, H, W, 3] -> [B, H / 16, W / 16, dim]."""
     x, patch = image, STRIDE
     if size.stem:
@@ -72,23 +74,23 @@ def _embed(image, size: Size):
     )(x)  # fmt: skip
 
 
-def _re_attention(weights, scale: float, name: str):
+def _re_attention(weights: Any, scale: float, name: str) -> tf_keras.KerasTensor:
     """Attention's weights [B, heads, T, T] -> the same, mixed over the heads and normed (section 4.2, equation 3)."""
     y = attention.MixHeads(name=f"{name}_mix_heads")(weights)
     y = transformer.batch_norm(y, f"{name}_bn", axis=1)
     return keras_layers.Rescaling(scale, name=f"{name}_rescale")(y) if scale != 1 else y
 
 
-def _scaled(x, factor: float, name: str):
+def _scaled(x: tf_keras.KerasTensor, factor: float, name: str) -> tf_keras.KerasTensor:
     return keras_layers.Rescaling(factor, name=name)(x) if factor != 1 else x
 
 
-def _block(x, size: Size, index: int, drop_path: float, name: str):
+def _block(x: tf_keras.KerasTensor, size: Size, index: int, drop_path: float, name: str) -> tf_keras.KerasTensor:
     """Pre-norm transformer layer on [B, 1, T, C]."""
     mixed = None
     if index >= size.first_mixed:
 
-        def mixed(weights):
+        def mixed(weights: Any) -> tf_keras.KerasTensor:
             return _re_attention(weights, size.mixed_scale, f"{name}_attention")
 
     y = transformer.layer_norm(_scaled(x, size.ratio, f"{name}_ratio1"), f"{name}_norm1")

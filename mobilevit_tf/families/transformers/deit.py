@@ -9,7 +9,8 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import blocks, ends, transformer
+from mobilevit_tf.layers import blocks, ends
+from mobilevit_tf.layers.transformers import transformer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,13 +7,15 @@ addition of its own, no LayerNorm before it, and the class token passes it by.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import activations, blocks, ends, transformer
+from mobilevit_tf.layers import activations, blocks, ends
+from mobilevit_tf.layers.transformers import transformer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,19 +43,19 @@ SIZES = {
 }
 
 
-def _norm(x, name: str):
+def _norm(x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
     return keras_layers.BatchNormalization(
         momentum=blocks.BATCH_NORM_MOMENTUM, epsilon=blocks.BATCH_NORM_EPSILON, name=f"{name}_bn"
     )(x)
 
 
-def _act(x, size: LocalViTSize, name: str):
+def _act(x: tf_keras.KerasTensor, size: LocalViTSize, name: str) -> tf_keras.KerasTensor:
     if size.squeeze:
         return activations.HardSwish(name=f"{name}_hard_swish")(x)
     return keras_layers.ReLU(6.0, name=f"{name}_relu6")(x)
 
 
-def _squeeze_excite(x, width: int, name: str):
+def _squeeze_excite(x: tf_keras.KerasTensor, width: int, name: str) -> tf_keras.KerasTensor:
     """Scales the channels of [B, H, W, C] by gates in [0, 1] made from their means (arXiv 1709.01507)."""
     y = keras_layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)  # [B, 1, 1, C]
     y = keras_layers.ReLU(name=f"{name}_relu")(transformer.dense(y, width, f"{name}_reduce"))
@@ -61,7 +63,7 @@ def _squeeze_excite(x, width: int, name: str):
     return keras_layers.Multiply(name=f"{name}_scale")([x, activations.HardSigmoid(name=f"{name}_gate")(y)])
 
 
-def _local_feed_forward(x, size: LocalViTSize, name: str):
+def _local_feed_forward(x: tf_keras.KerasTensor, size: LocalViTSize, name: str) -> tf_keras.KerasTensor:
     """1x1, depthwise 3x3, 1x1 and the addition: [B, H, W, C] -> the same."""
     hidden = size.expansion * size.dim
     y = transformer.dense(x, hidden, f"{name}_expand", use_bias=False)
@@ -77,7 +79,7 @@ def _local_feed_forward(x, size: LocalViTSize, name: str):
     return keras_layers.Add(name=f"{name}_add")([x, y])
 
 
-def _block(row, patches, size: LocalViTSize, drop_path: float, name: str):
+def _block(row: Any, patches: Any, size: LocalViTSize, drop_path: float, name: str) -> tf_keras.KerasTensor:
     """Row [B, 1, 1 + H * W, C] and any map [B, H, W, .] -> the row and its patches [B, H, W, C]."""
     y = transformer.layer_norm(row, f"{name}_norm1")
     y = transformer.self_attention(y, size.num_heads, f"{name}_attention")

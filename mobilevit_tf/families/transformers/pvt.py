@@ -13,7 +13,8 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import blocks, ends, transformer
+from mobilevit_tf.layers import blocks, ends
+from mobilevit_tf.layers.transformers import transformer
 
 PATCH_NORM_EPSILON = 1e-5  # of the norms after patch embedding and reduction, as in the authors' code; the others 1e-6
 
@@ -53,7 +54,7 @@ class Size:
 MIN_SIZE = 32  # pixels: one token in the last stage, one key in the others
 
 
-def _reduced_attention(x, stage: Stage, name: str):
+def _reduced_attention(x: tf_keras.KerasTensor, stage: Stage, name: str) -> tf_keras.KerasTensor:
     """Spatial-reduction attention (section 3.3): [B, H, W, C] -> the same, keys from [B, H / R, W / R, C]."""
     source = x
     if stage.reduction > 1:

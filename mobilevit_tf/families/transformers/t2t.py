@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -17,8 +18,9 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import ends, transformer
+from mobilevit_tf.layers import ends
 from mobilevit_tf.layers.dropout import StatelessDropout
+from mobilevit_tf.layers.transformers import transformer
 
 LAYER_NORM_EPSILON = 1e-5
 SPLITS = ((7, 4), (3, 2), (3, 2))  # side of a window and stride of the soft splits (section 3.1)
@@ -64,11 +66,11 @@ class SoftSplit(keras_layers.Layer):
         input, so rows = (H + 2 * edge - kernel) // stride + 1.
     """
 
-    def __init__(self, kernel: int, stride: int, **kwargs):
+    def __init__(self, kernel: int, stride: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kernel, self.stride = kernel, stride
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         places, channels = self.kernel**2, inputs.shape[-1]
         one_hot = np.eye(places).reshape(self.kernel, self.kernel, 1, places)  # [k * k, k * k] -> [k, k, 1, k * k]
         edge = (self.kernel - self.stride + 1) // 2
@@ -76,7 +78,7 @@ class SoftSplit(keras_layers.Layer):
         kernels = tf.constant(np.tile(one_hot, (1, 1, channels, 1)), inputs.dtype)
         return tf.nn.depthwise_conv2d(padded, kernels, (1, self.stride, self.stride, 1), "VALID")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"kernel": self.kernel, "stride": self.stride}
 
 
@@ -93,16 +95,16 @@ class KernelAttention(keras_layers.Layer):
 
     epsilon = 1e-8  # of the denominator
 
-    def __init__(self, features: int, **kwargs):
+    def __init__(self, features: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.features = features
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         orthogonal = tf_keras.initializers.Orthogonal(math.sqrt(self.features))
         shape = (self.features, input_shape[0][-1])
         self.w = self.add_weight("w", shape, None, orthogonal, trainable=False, experimental_autocast=False)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         key, query, value = (self._tokens(tokens) for tokens in inputs)  # [B, N, C]
         key, query = self._features(key), self._features(query)  # [B, N, m]
         context = tf.matmul(value, key, transpose_a=True)  # [B, C, m]
@@ -115,12 +117,12 @@ class KernelAttention(keras_layers.Layer):
         return tf.cast(mixed, self.compute_dtype)
 
     @staticmethod
-    def _tokens(features):
+    def _tokens(features: tf.Tensor) -> Any:
         """[B, H, W, C] -> [B, H * W, C], in float32: the exponents are large."""
         count = math.prod(features.shape[1:3]) if None not in features.shape[1:3] else -1
         return tf.cast(tf.reshape(features, (tf.shape(features)[0], count, features.shape[-1])), tf.float32)
 
-    def _features(self, tokens):
+    def _features(self, tokens: tf.Tensor) -> Any:
         half_square = tf.reduce_sum(tf.square(tokens), axis=-1, keepdims=True) / 2
         projected = tf.matmul(tokens, self.w, transpose_b=True)
         return tf.exp(projected - half_square) * (1 / math.sqrt(self.features))
@@ -130,7 +132,7 @@ class KernelAttention(keras_layers.Layer):
         height, width, channels = self.input_shape[0][1:]
         return height * width * self.features * (4 * channels + 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"features": self.features}
 
 
@@ -138,7 +140,7 @@ class KernelAttention(keras_layers.Layer):
 class SinePositions(keras_layers.Layer):
     """Adds to token p of [B, 1, T, C]: sin(p / 10000 ** (2 * (j // 2) / C)) at even channels j, the cosine at odd."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         count, channels = inputs.shape[2], inputs.shape[3]
         column = np.arange(channels)
         rates, phases = 10000.0 ** (-2 * (column // 2) / channels), np.pi / 2 * (column % 2)  # cos x = sin(x + pi / 2)
@@ -150,7 +152,7 @@ class SinePositions(keras_layers.Layer):
         return inputs + tf.cast(table, inputs.dtype)
 
 
-def _step(x, dim: int, dropout: float, name: str):
+def _step(x: tf_keras.KerasTensor, dim: int, dropout: float, name: str) -> tf_keras.KerasTensor:
     """A Tokens-to-Token transformer step (section 3.1): [B, H, W, any] -> [B, H, W, dim]."""
     y = transformer.layer_norm(x, f"{name}_norm1", LAYER_NORM_EPSILON)
     parts = [transformer.dense(y, dim, f"{name}_{part}") for part in ("key", "query", "value")]

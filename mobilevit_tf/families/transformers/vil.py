@@ -1,20 +1,22 @@
 """Multi-scale Vision Longformer (arXiv 2103.15358): four stages, attention of the first two in blocks.
 
 Every stage embeds patches of the one before and adds a new global token, which is dropped at its end (section 3.1). The
-first two attend in blocks (section 3.2, layers/windows.py), the others over everything, as the authors' published
-configuration has it. RPB: biases by offset take the place of learned positions (section 4.1).
+first two attend in blocks (section 3.2, layers/transformers/windows.py), the others over everything, as the authors'
+published configuration has it. RPB: biases by offset take the place of learned positions (section 4.1).
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
-from mobilevit_tf.layers import blocks, ends, offset_bias, transformer, windows
+from mobilevit_tf.layers import blocks, ends
+from mobilevit_tf.layers.transformers import offset_bias, transformer, windows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ SIZES = {
 }
 
 
-def _block_attention(row, patches, stage: Stage, name: str):
+def _block_attention(row: Any, patches: Any, stage: Stage, name: str) -> tf_keras.KerasTensor:
     """Row [B, 1, 1 + H * W, C] and any map [B, H, W, .] -> the row's shape; the token sees all."""
     heads, scale = stage.num_heads, (stage.dim // stage.num_heads) ** -0.5
     parts = {part: transformer.dense(row, stage.dim, f"{name}_{part}") for part in ("query", "key", "value")}
@@ -87,7 +89,7 @@ def _block_attention(row, patches, stage: Stage, name: str):
     return transformer.dense(mixed, stage.dim, f"{name}_output")
 
 
-def _attention(x, patches, stage: Stage, name: str):
+def _attention(x: tf_keras.KerasTensor, patches: Any, stage: Stage, name: str) -> tf_keras.KerasTensor:
     """Tokens of any shape and any map [B, H, W, .] -> the tokens' shape."""
     if stage.window:
         return _block_attention(x, patches, stage, name)
@@ -96,7 +98,7 @@ def _attention(x, patches, stage: Stage, name: str):
     return transformer.self_attention(x, stage.num_heads, name, map_scores=lambda scores: bias([scores, patches]))
 
 
-def _stage(patches, stage: Stage, rates: list[float], name: str):
+def _stage(patches: Any, stage: Stage, rates: list[float], name: str) -> tf_keras.KerasTensor:
     """A map [B, H, W, C] -> [B, H / patch, W / patch, dim]."""
     patches = keras_layers.Conv2D(
         stage.dim, stage.patch, stage.patch, kernel_initializer=blocks.linear(), name=f"{name}_patch_embedding"

@@ -10,7 +10,8 @@ from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.families.transformers import crossvit
 from mobilevit_tf.image.image_spec import ImageSpec
-from mobilevit_tf.layers import bicubic, ends
+from mobilevit_tf.layers import ends
+from mobilevit_tf.layers.transformers import bicubic
 from mobilevit_tf.models import build, model_file, weights
 
 RULES = [

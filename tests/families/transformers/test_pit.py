@@ -8,7 +8,7 @@ from support import family_checks, parity
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.families.transformers import pit
-from mobilevit_tf.layers import transformer
+from mobilevit_tf.layers.transformers import transformer
 from mobilevit_tf.models import build
 
 RULES = [

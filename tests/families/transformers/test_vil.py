@@ -11,7 +11,7 @@ from support import family_checks, parity
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.families.transformers import vil
-from mobilevit_tf.layers import offset_bias, windows
+from mobilevit_tf.layers.transformers import offset_bias, windows
 from mobilevit_tf.models import build
 
 # The authors number stages from 1, and a stage's parts: 0 the patches, then attention and feed-forward in turn.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -19,16 +20,16 @@ class MixHeads(tf_keras.layers.Layer):
       scale: multiplies what comes in.
     """
 
-    def __init__(self, scale: float = 1.0, **kwargs):
+    def __init__(self, scale: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale = scale
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         heads = input_shape[1]
         self.kernel = self.add_weight("kernel", (heads, heads), initializer="glorot_uniform")
         self.bias = self.add_weight("bias", (heads, 1), initializer="zeros")
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(inputs)
         pairs = math.prod(inputs.shape[2:]) if None not in inputs.shape[2:] else shape[2] * shape[3]
         flat = tf.reshape(inputs, (shape[0], inputs.shape[1], pairs))  # [B, heads, T, S] -> [B, heads, T * S]
@@ -40,5 +41,5 @@ class MixHeads(tf_keras.layers.Layer):
         """Multiply-accumulates of one image."""
         return self.input_shape[1] * math.prod(self.input_shape[1:])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"scale": self.scale}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
@@ -49,11 +51,11 @@ def constant_matrix(source: int | tf.Tensor, target: int | tf.Tensor, dtype: tf.
 class ResizeBicubic(keras_layers.Layer):
     """Resizes [B, H, W, C] to (H * numerator // denominator, W * numerator // denominator), as two matrix products."""
 
-    def __init__(self, numerator: int, denominator: int, **kwargs):
+    def __init__(self, numerator: int, denominator: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.numerator, self.denominator = numerator, denominator
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         to_rows, to_columns = (
             constant_matrix(side, side * self.numerator // self.denominator, inputs.dtype)
             for side in shapes.sides(inputs)
@@ -63,5 +65,5 @@ class ResizeBicubic(keras_layers.Layer):
         columns = tf.tensordot(tf.transpose(rows, (0, 3, 2, 1)), to_columns, 1)
         return tf.transpose(columns, (0, 1, 3, 2))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"numerator": self.numerator, "denominator": self.denominator}

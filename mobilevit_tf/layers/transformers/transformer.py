@@ -22,7 +22,7 @@ from mobilevit_tf.layers.dropout import StatelessDropPath
 LAYER_NORM_EPSILON = 1e-6  # of the reference implementations, T2T-ViT and parts of PVT excepted
 
 
-def _sides(features) -> list:
+def _sides(features: tf.Tensor) -> list:
     """[H, W] of [B, H, W, C]: Python ints where they are known, scalars of the graph where they are not."""
     known = features.shape[1:3]
     return list(known) if None not in known else tf.unstack(tf.shape(features)[1:3])
@@ -32,7 +32,7 @@ def _sides(features) -> list:
 class Gelu(keras_layers.Layer):
     """x * Phi(x) with the exact normal distribution function (erf), any shape (arXiv 1606.08415, section 2)."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.nn.gelu(inputs, approximate=False)
 
 
@@ -44,19 +44,19 @@ class PositionEmbedding(keras_layers.Layer):
       grid: (H, W) of the table, that of the published input size.
     """
 
-    def __init__(self, grid: Sequence[int], **kwargs):
+    def __init__(self, grid: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.grid = tuple(grid)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         shape = (1, *self.grid, input_shape[-1])
         self.embedding = self.add_weight("embedding", shape, initializer=blocks.linear())
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         fits = tuple(inputs.shape[1:3]) == self.grid
         return inputs + tf.cast(self.embedding if fits else self._resized(_sides(inputs)), inputs.dtype)
 
-    def _resized(self, sides) -> tf.Tensor:
+    def _resized(self, sides: Any) -> tf.Tensor:
         """The table as [H, W, C]. Interpolation is two matrix products: TFLite has no operator for bicubic resizing."""
         weights = []
         for side, learned in zip(sides, self.grid, strict=True):
@@ -67,7 +67,7 @@ class PositionEmbedding(keras_layers.Layer):
         tall = tf.reshape(tf.matmul(weights[0], flat), (sides[0], self.grid[1], channels))  # [H, w * C] -> [H, w, C]
         return tf.matmul(weights[1], tall)  # [W, w] x [H, w, C] -> [H, W, C]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"grid": self.grid}
 
 
@@ -79,20 +79,20 @@ class ClassToken(keras_layers.Layer):
       position: adds a learned position of its own.
     """
 
-    def __init__(self, position: bool = True, **kwargs):
+    def __init__(self, position: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.position = position
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         shape = (1, 1, 1, input_shape[-1])
         names = ("token", "position") if self.position else ("token",)
         self.parts = [self.add_weight(name, shape, initializer=blocks.linear()) for name in names]
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         token = tf.cast(tf.add_n([tf.convert_to_tensor(part) for part in self.parts]), inputs.dtype)
         return tf.tile(token, (tf.shape(inputs)[0], 1, 1, 1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"position": self.position}
 
 
@@ -100,7 +100,7 @@ class ClassToken(keras_layers.Layer):
 class JoinClassToken(keras_layers.Layer):
     """Called on (class token [B, 1, 1, C], patches [B, H, W, C]): one row [B, 1, 1 + H * W, C], the class first."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         token, patches = inputs
         count = math.prod(patches.shape[1:3]) if None not in patches.shape[1:3] else -1
         row = tf.reshape(patches, (tf.shape(patches)[0], 1, count, patches.shape[-1]))  # [B, H, W, C] -> [B, 1, HW, C]
@@ -111,7 +111,7 @@ class JoinClassToken(keras_layers.Layer):
 class TakeClassToken(keras_layers.Layer):
     """[B, 1, T, C] -> [B, 1, 1, C], the first token."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs[:, :, :1]
 
 
@@ -119,7 +119,7 @@ class TakeClassToken(keras_layers.Layer):
 class TakePatches(keras_layers.Layer):
     """Called on (row [B, 1, 1 + H * W, C], a map [B, H, W, any]): all but the class token, as [B, H, W, C]."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         row, reference = inputs
         shape = (tf.shape(row)[0], *_sides(reference), row.shape[-1])
         return tf.reshape(row[:, :, 1:], shape)  # [B, 1, HW, C] -> [B, H, W, C]

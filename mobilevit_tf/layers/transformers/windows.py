@@ -7,6 +7,8 @@ row; w = window ** 2 places a block, row by row.
 
 from __future__ import annotations
 
+from typing import Any
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
@@ -18,13 +20,13 @@ from mobilevit_tf.layers import blocks, shapes
 UNSEEN = -1e4  # added to the scores of places outside of the map: their weight is exactly 0
 
 
-def _cut(features, window: int, border: int = 0):
+def _cut(features: tf.Tensor, window: int, border: int = 0) -> Any:
     """[B, H, W, C] -> [B, rows, columns, w * C]: blocks, with `border` more of them, all zeros, on every side."""
     edges = [(border * window, -side % window + border * window) for side in shapes.sides(features)]
     return tf.nn.space_to_depth(tf.pad(features, [(0, 0), *edges, (0, 0)]), window)
 
 
-def _neighbourhoods(features, window: int):
+def _neighbourhoods(features: tf.Tensor, window: int) -> Any:
     """[B, H, W, C] -> [B, M, 9 * w, C]: the places of every block's neighbours and itself, block by block."""
     cut = _cut(features, window, border=1)
     rows, columns = (side - 2 for side in shapes.sides(cut))
@@ -37,11 +39,11 @@ def _neighbourhoods(features, window: int):
 class _Windowed(keras_layers.Layer):
     """A layer with a window side; `heads` share the channels."""
 
-    def __init__(self, window: int, **kwargs):
+    def __init__(self, window: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.window = window
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"window": self.window}
 
 
@@ -49,11 +51,11 @@ class _Windowed(keras_layers.Layer):
 class SplitBlocks(_Windowed):
     """[B, H, W, C] -> [B, M, heads, w, C / heads]: the queries of every block."""
 
-    def __init__(self, window: int, num_heads: int, **kwargs):
+    def __init__(self, window: int, num_heads: int, **kwargs: Any) -> None:
         super().__init__(window, **kwargs)
         self.num_heads = num_heads
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         cut = _cut(inputs, self.window)
         rows, columns = shapes.sides(cut)
         channels = inputs.shape[-1] // self.num_heads
@@ -61,7 +63,7 @@ class SplitBlocks(_Windowed):
         split = (tf.shape(inputs)[0], rows * columns, self.window**2, self.num_heads, channels)
         return tf.transpose(tf.reshape(cut, split), (0, 1, 3, 2, 4))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_heads": self.num_heads}
 
 
@@ -72,11 +74,11 @@ class SplitNeighbourhoods(_Windowed):
     The keys or values of every block: the global token, then its neighbourhood.
     """
 
-    def __init__(self, window: int, num_heads: int, swapped: bool = False, **kwargs):
+    def __init__(self, window: int, num_heads: int, swapped: bool = False, **kwargs: Any) -> None:
         super().__init__(window, **kwargs)
         self.num_heads, self.swapped = num_heads, swapped
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         token, features = inputs
         around = _neighbourhoods(features, self.window)
         batch, count, channels = tf.shape(around)[0], tf.shape(around)[1], features.shape[-1] // self.num_heads
@@ -86,7 +88,7 @@ class SplitNeighbourhoods(_Windowed):
         seen = tf.reshape(seen, (batch, count, 1 + 9 * self.window**2, self.num_heads, channels))
         return tf.transpose(seen, (0, 1, 3, 4, 2) if self.swapped else (0, 1, 3, 2, 4))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_heads": self.num_heads, "swapped": self.swapped}
 
 
@@ -94,7 +96,7 @@ class SplitNeighbourhoods(_Windowed):
 class MergeBlocks(_Windowed):
     """Called on (x, a map [B, H, W, any]): the inverse of `SplitBlocks`, back to [B, H, W, C]."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         mixed, reference = inputs
         height, width = shapes.sides(reference)
         rows, columns = (-(-side // self.window) for side in (height, width))
@@ -113,16 +115,16 @@ class BlockBias(_Windowed):
     Places outside of the map get no weight.
     """
 
-    def __init__(self, window: int, scale: float, **kwargs):
+    def __init__(self, window: int, scale: float, **kwargs: Any) -> None:
         super().__init__(window, **kwargs)
         self.scale = scale
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         heads, offsets = input_shape[0][2], 4 * self.window - 1
         self.bias = self.add_weight("offset_bias", (offsets, offsets, heads), initializer=blocks.linear())
         self.token_bias = self.add_weight("patch_to_token_bias", (heads, 1, 1), initializer=blocks.linear())
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         scores, reference = inputs
         bias = tf.cast(self._biases(), scores.dtype) + tf.cast(self._unseen(*shapes.sides(reference)), scores.dtype)
         return tf.cast(self.scale, scores.dtype) * scores + bias
@@ -142,11 +144,11 @@ class BlockBias(_Windowed):
         token = tf.tile(self.token_bias, (1, self.window**2, 1))
         return tf.concat([token, local], axis=-1)[tf.newaxis, tf.newaxis]
 
-    def _unseen(self, height, width) -> tf.Tensor:
+    def _unseen(self, height: Any, width: Any) -> tf.Tensor:
         """[1, M, 1, 1, 1 + 9 * w]: 0 for the token and for places of the map, UNSEEN for others."""
         inside = _neighbourhoods(tf.ones((1, height, width, 1)), self.window)  # [1, M, 9 * w, 1]
         mask = tf.pad((1 - inside[..., 0]) * UNSEEN, ((0, 0), (0, 0), (1, 0)))
         return mask[:, :, tf.newaxis, tf.newaxis]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"scale": self.scale}

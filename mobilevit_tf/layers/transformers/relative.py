@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
@@ -17,11 +19,11 @@ class RelativeScores(tf_keras.layers.Layer):
     [2 H - 1, c] belongs to a key d rows below the query; `columns` [2 W - 1, c] likewise.
     """
 
-    def __init__(self, num_heads: int, **kwargs):
+    def __init__(self, num_heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_heads = num_heads
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         height, width, channels = input_shape[1:]
         head = channels // self.num_heads
         self.map = (height, width, channels)  # the size is of the graph: what training passes in may not state it
@@ -29,7 +31,7 @@ class RelativeScores(tf_keras.layers.Layer):
         self.columns = self.add_weight("columns", (2 * width - 1, head), initializer=blocks.linear())
         super().build(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         height, width, channels = self.map
         # [B, H, W, C] -> [B, H, W, heads, c]
         queries = tf.reshape(inputs, (-1, height, width, self.num_heads, channels // self.num_heads))
@@ -46,7 +48,7 @@ class RelativeScores(tf_keras.layers.Layer):
         height, width, channels = self.map
         return height * width * channels * (height + width)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_heads": self.num_heads}
 
 

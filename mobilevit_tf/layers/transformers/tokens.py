@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
@@ -11,18 +13,18 @@ import tf_keras
 class LearnedTokens(tf_keras.layers.Layer):
     """Called on any [B, ...]: the same `count` learned vectors for every image, [B, 1, count, channels]."""
 
-    def __init__(self, count: int, channels: int, **kwargs):
+    def __init__(self, count: int, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.count, self.channels = count, channels
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         normal = tf_keras.initializers.RandomNormal(stddev=1.0)
         self.tokens = self.add_weight("tokens", (1, 1, self.count, self.channels), initializer=normal)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.tile(tf.cast(self.tokens, inputs.dtype), (tf.shape(inputs)[0], 1, 1, 1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"count": self.count, "channels": self.channels}
 
 
@@ -30,5 +32,5 @@ class LearnedTokens(tf_keras.layers.Layer):
 class FirstToken(tf_keras.layers.Layer):
     """[B, 1, T, C] -> [B, 1, 1, C]."""
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs[:, :, :1]
