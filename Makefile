@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-deps
 RUN ?= runs/demo
 
-.PHONY: demo test lint install lock audit attack apk test-python test-android test-browser mediapipe-check bench-train bench-input bench claims clean
+.PHONY: demo test test-slow lint install lock audit attack apk test-python test-android test-browser mediapipe-check bench-train bench-input bench claims clean
 
 demo: install
 	$(PY) train_main.py --flagfile=configs/digits.flags --model_dir=$(RUN)
@@ -18,7 +18,11 @@ demo: install
 test: test-python test-android
 
 test-python: install
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST)
+
+# Parity and export of the largest models.
+test-slow: install
+	$(PY) -m pytest -n 2 -m slow $(PYTEST)
 
 test-android: install
 	@missing=""; for tool in javac mvn aapt2; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
@@ -71,6 +75,7 @@ apk: install
 lint: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 install: $(READY)
 

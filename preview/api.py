@@ -9,9 +9,10 @@ from preview import gradio_setup  # noqa: F401  # isort: skip (decides how Gradi
 import gradio as gr
 
 from mobilevit_tf.errors import BadImage, UserError
-from preview import answers, tab_folder
+from preview import answers
 from preview.open_models import ModelStore
-from preview.tab_model import facts
+from preview.tabs import folder as tab_folder
+from preview.tabs.model import facts
 from preview.uploads import Files, Photo, read_photo
 
 

@@ -9,8 +9,12 @@ from preview import gradio_setup  # noqa: F401  # isort: skip (decides how Gradi
 import gradio as gr
 
 from mobilevit_tf.errors import UserError
-from preview import api, guard, render, settings, tab_classify, tab_compare, tab_folder, tab_model
+from preview import api, guard, render, settings
 from preview.open_models import ModelStore
+from preview.tabs import classify as tab_classify
+from preview.tabs import compare as tab_compare
+from preview.tabs import folder as tab_folder
+from preview.tabs import model as tab_model
 from preview.uploads import ModelButton
 
 STYLE = Path(__file__).with_name("page.css")

@@ -43,7 +43,7 @@ def tiny_tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the .tflite files of `tflite_fixture.py`."""
 
     def make(folder: Path) -> None:
-        succeed(str(ROOT / "tests" / "support" / "tiny_tflite.py"), str(folder))
+        succeed(str(ROOT / "tests" / "programs" / "tiny_tflite.py"), str(folder))
 
     return made_once(tmp_path_factory, "tiny_tflite", make)
 
@@ -61,7 +61,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory: a tiny model that knows the digits."""
 
     def make(folder: Path) -> None:
-        succeed(str(ROOT / "tests" / "support" / "small_run.py"), str(folder / "tiny_digits"))
+        succeed(str(ROOT / "tests" / "programs" / "small_run.py"), str(folder / "tiny_digits"))
 
     return made_once(tmp_path_factory, "run", make) / "tiny_digits"
 

@@ -14,7 +14,11 @@ from pathlib import Path
 import numpy as np
 from support.commands import ROOT, environment
 
-from attack import forked, model_cases, photo_cases, run_dir_cases, weight_cases
+from attack import forked
+from attack.cases import model as model_cases
+from attack.cases import photo as photo_cases
+from attack.cases import run_dir as run_dir_cases
+from attack.cases import weight as weight_cases
 from attack.tally import Tally
 from mobilevit_tf.errors import BadImage
 from mobilevit_tf.image import pixels
@@ -83,7 +87,7 @@ def run_dirs(tally: Tally, seed: int) -> None:
 
 def models(tally: Tally, seed: int) -> None:
     """.tflite files with hostile metadata, and damaged ones, as the preview probes them."""
-    command = [sys.executable, str(ROOT / "tests" / "support" / "probe_server.py")]
+    command = [sys.executable, str(ROOT / "tests" / "programs" / "probe_server.py")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     generator = np.random.default_rng(seed)
     shipped = (ROOT / "models" / "flowers_xxs_int8.tflite").read_bytes()

@@ -80,7 +80,7 @@ def export_kills(tally: Tally, seed: int) -> None:
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as root:
         run = Path(root) / "tiny"
-        made = [sys.executable, str(ROOT / "tests" / "support" / "small_run.py"), str(run)]
+        made = [sys.executable, str(ROOT / "tests" / "programs" / "small_run.py"), str(run)]
         subprocess.run(made, check=True, capture_output=True, cwd=ROOT)
         output = Path(root) / "model.tflite"
 

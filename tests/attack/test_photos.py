@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from support.photo_files import encode
 
-from attack import forked, photo_cases
+from attack import forked
+from attack.cases import photo as photo_cases
 from mobilevit_tf.image import pixels
 
 SECONDS, MEGABYTES = 10, 1024

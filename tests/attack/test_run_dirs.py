@@ -7,7 +7,8 @@ import pytest
 import safetensors.numpy
 from support.commands import run, train
 
-from attack import forked, run_dir_cases
+from attack import forked
+from attack.cases import run_dir as run_dir_cases
 from mobilevit_tf.models import model_file
 from mobilevit_tf.train import run_dir
 

@@ -18,11 +18,12 @@ from gradio_client.exceptions import AppError
 from support.photo_files import photo
 from support.preview_server import ROOT, PreviewServer
 
-from attack import web_cases
-from attack.photo_cases import zip_of
+from attack.cases import web as web_cases
+from attack.cases.photo import zip_of
 from mobilevit_tf.errors import BadImage
-from preview import folders, settings, tab_model
+from preview import folders, settings
 from preview.open_models import ModelStore, plain_name
+from preview.tabs import model as tab_model
 
 EXAMPLE = ROOT / "examples" / "dandelion.jpg"
 

@@ -4,7 +4,8 @@ import functools
 
 import pytest
 
-from attack import forked, weight_cases
+from attack import forked
+from attack.cases import weight as weight_cases
 from mobilevit_tf.pretrained import weight_files
 
 

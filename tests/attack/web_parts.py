@@ -21,7 +21,9 @@ from support.commands import ROOT
 from support.photo_files import photo
 from support.preview_server import PreviewServer
 
-from attack import model_cases, photo_cases, web_cases
+from attack.cases import model as model_cases
+from attack.cases import photo as photo_cases
+from attack.cases import web as web_cases
 from attack.tally import Tally
 
 MODEL = ROOT / "models" / "flowers_xxs_int8.tflite"

@@ -44,7 +44,7 @@ def mutate(data: bytes, generator: np.random.Generator) -> bytes:
 @pytest.fixture(scope="module")
 def server():
     """Path -> what probing it gives."""
-    command = [sys.executable, str(ROOT / "tests" / "support" / "probe_server.py")]
+    command = [sys.executable, str(ROOT / "tests" / "programs" / "probe_server.py")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
         def ask(path: Path) -> dict:

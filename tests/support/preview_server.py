@@ -32,7 +32,7 @@ class PreviewServer:
 
     def __init__(self, python: str, *flags: str, script: str = "demo_app.py"):
         self.url, self.log, self.report = "", "", {}
-        guard = str(ROOT / "tests" / "support" / "preview_guard.py")
+        guard = str(ROOT / "tests" / "programs" / "preview_guard.py")
         self._command = [python, guard, script, f"--port={free_port()}", *flags]
 
     def __enter__(self) -> PreviewServer:

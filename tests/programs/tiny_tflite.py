@@ -1,6 +1,6 @@
 """Writes small .tflite files with the project's metadata; a script of its own because it needs TensorFlow.
 
-`python tests/support/tiny_tflite.py FOLDER` leaves the tiny variant at 64 x 64 pixels with five classes four times:
+`python tests/programs/tiny_tflite.py FOLDER` leaves the tiny variant at 64 x 64 pixels with five classes four times:
 float.tflite; int8.tflite, the same weights quantised; other.tflite, which is float.tflite with its labels moved on by
 one, so that its answers always differ, and always unsure; uncropped.tflite, whose evaluation crop is the whole square.
 """

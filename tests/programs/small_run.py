@@ -1,4 +1,4 @@
-"""`python tests/support/small_run.py FOLDER`: a run directory of a tiny MobileViT, briefly trained on the digits."""
+"""`python tests/programs/small_run.py FOLDER`: a run directory of a tiny MobileViT, briefly trained on the digits."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ BATCH = 480  # photos of a step over all replicas: three steps an epoch
 
 @pytest.mark.parametrize("replicas", [2, 8])
 def test_replicas_with_an_uneven_batch_give_the_loss_and_gradients_of_one(replicas):
-    result = run("tests/support/replicas.py", str(replicas))
+    result = run("tests/programs/replicas.py", str(replicas))
     assert result.returncode == 0, result.stdout
     _, loss, gradient, *_, largest = result.stdout.splitlines()[-1].split()
     assert float(loss) < 1e-5
@@ -30,7 +30,7 @@ def losses_of(folder: Path, host: int = 0) -> list[float]:
 
 def run_on(folder: Path, replicas: int, steps_per_call: int = 1) -> list[float]:
     """Losses of the run on so many replicas; what the folder holds of it already is gone on with."""
-    result = run("tests/support/replica_run.py", str(folder), *map(str, (replicas, BATCH // replicas, steps_per_call)))
+    result = run("tests/programs/replica_run.py", str(folder), *map(str, (replicas, BATCH // replicas, steps_per_call)))
     assert result.returncode == 0, result.stdout
     return losses_of(folder)
 
@@ -71,7 +71,7 @@ def test_four_processes_have_the_losses_of_one(on_eight, tmp_path):
     for index in range(4):
         place = json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
         arguments = (str(tmp_path), "1", str(BATCH // 4), "1")
-        processes.append(start("tests/support/replica_run.py", *arguments, TF_CONFIG=place))
+        processes.append(start("tests/programs/replica_run.py", *arguments, TF_CONFIG=place))
     outputs = [process.communicate(timeout=600)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, "\n".join(outputs)
     for host in range(4):

@@ -13,7 +13,7 @@ from mobilevit_tf.errors import UserError
 from mobilevit_tf.files import write_atomic
 from preview import folders, render, render_folder
 from preview.open_models import ModelStore
-from preview.tab_classify import protocol_switch
+from preview.tabs.classify import protocol_switch
 from preview.uploads import Files
 
 KEPT_CSV_FILES = 20

@@ -1,4 +1,4 @@
-"""`python tests/support/probe_server.py`: probes the files named on stdin, each in a child that is forked off.
+"""`python tests/programs/probe_server.py`: probes the files named on stdin, each in a child that is forked off.
 
 What `probe.probe` runs in a fresh process a file, in a process that starts in milliseconds. Answers with one
 JSON line a file: {"status": exit status, or minus the signal that ended the child, "stderr"}.

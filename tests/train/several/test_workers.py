@@ -19,7 +19,7 @@ def test_two_workers_end_with_equal_weights_and_read_every_photo_once(tmp_path):
     processes = []
     for index in range(2):
         place = json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
-        processes.append(start("tests/support/worker.py", str(tmp_path), TF_CONFIG=place))
+        processes.append(start("tests/programs/worker.py", str(tmp_path), TF_CONFIG=place))
     outputs = [process.communicate(timeout=600)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
     first, second = (json.loads((tmp_path / f"worker-{index}.json").read_text()) for index in range(2))

@@ -10,7 +10,7 @@ import gradio as gr
 from mobilevit_tf.errors import UserError
 from preview import answers, render
 from preview.open_models import ModelStore
-from preview.tab_classify import WELCOME, complaint, examples, photo_input, protocol_switch
+from preview.tabs.classify import WELCOME, complaint, examples, photo_input, protocol_switch
 from preview.uploads import read_photo
 
 NEEDS_TWO = "Choose two models or more; open another file above, for example the float32 export beside the int8 one"

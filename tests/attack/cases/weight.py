@@ -12,7 +12,7 @@ import numpy as np
 from safetensors.numpy import save
 from support.published import TorchPickle, tiny, torch_legacy, torch_zip
 
-from attack.photo_cases import damage, zip_of
+from attack.cases.photo import damage, zip_of
 
 
 def _raw_zip(content: bytes, method: int = zipfile.ZIP_STORED, **storages: bytes) -> bytes:
