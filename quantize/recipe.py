@@ -61,7 +61,7 @@ class Recipe(Protocol):
 
 def recipe_of(variant: str) -> Recipe:
     """The recipe of a model of the catalogue."""
-    name = f"quantize.recipes.{catalog.find(variant).module}"
+    name = f"quantize.recipes.{catalog.find(variant).module.split('.')[-1]}"  # without the family's folder
     module = importlib.import_module(name if importlib.util.find_spec(name) else "quantize.recipes.default")
     recipe: Recipe = module.RECIPE
     return recipe

@@ -96,6 +96,7 @@ class ImageNormalization(tf_keras.layers.Layer):
         channels = (input_shape[-1],)
         self.gamma = self.add_weight("gamma", channels, initializer="ones")
         self.beta = self.add_weight("beta", channels, initializer="zeros")
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         features = tf.cast(inputs, tf.float32)  # a sum over a whole image needs its precision

@@ -11,6 +11,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
 
+from mobilevit_tf.layers import blocks
 from mobilevit_tf.layers.blocks import LAYER_NORM_EPSILON
 
 Sides = tuple[tuple[int, int], tuple[int, int]]  # rows or columns before and after, for height and width
@@ -65,6 +66,11 @@ class EdgeZeros(tf_keras.layers.Layer):
         sides = [count if other == axis else inputs.shape[other] for other in (1, 2, 3)]
         zeros = tf.zeros([batch, *sides])
         return zeros if self.fill is None else zeros + tf.constant(self.fill)
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class AttentionScores(blocks.ProductTransposed):
+    """q k^T, read by `Exponential` alone: a layer of its own, since 8-bit files compute it otherwise."""
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")

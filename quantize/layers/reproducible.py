@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf.layers import blocks
 from quantize.layers import folded
 
 LEVELS = 255  # steps between the ends of an 8-bit range
@@ -60,7 +59,7 @@ def twice_the_root(square: Any, root: Any) -> Any:
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class NegativeProduct(blocks.ProductTransposed):
+class NegativeProduct(folded.AttentionScores):
     """Called on (a, b): -(a @ b^T). The sign keeps the converter from making the product, its result too, 8-bit."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -12,7 +12,8 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.image.image_spec import ImageSpec
-from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers import blocks, channels
+from mobilevit_tf.layers.transformers import tokens, transformer, windows
 from quantize.graph import Graph, Node
 from quantize.layers import folded, reproducible
 from quantize.recipe import Range, Ranges, Rounding
@@ -34,11 +35,18 @@ _CARRIES_ITS_INPUT = (
     blocks.ResizeLike,
     folded.EdgeZeros,
     folded.Exponential,
+    channels.TakeChannels,
+    channels.ChannelShuffle,
+    tokens.FirstToken,
+    transformer.TakeClassToken,
+    transformer.TakePatches,
+    windows.SplitBlocks,
+    windows.MergeBlocks,
 )
 _TAKES_AN_ACTIVATION = (*fold.CONVOLUTIONS, keras_layers.Add, keras_layers.Rescaling)  # the converter fuses it
 # What the int8 graph computes in place of float layers, so that every runtime finds the same number.
 _REPRODUCIBLE: dict[type, type] = {
-    blocks.ProductTransposed: reproducible.NegativeProduct,
+    folded.AttentionScores: reproducible.NegativeProduct,
     folded.WeightedMean: reproducible.TableWeightedMean,
     blocks.Swish: reproducible.RoundedSwish,
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 
 from mobilevit_tf.layers import blocks
 from quantize.graph import Graph, Node
-from quantize.layers.folded import Exponential, WeightedMean
+from quantize.layers.folded import AttentionScores, Exponential, WeightedMean
 from quantize.steps.fold import CONVOLUTIONS
 
 
@@ -42,17 +43,20 @@ def divide_after_product(graph: Graph) -> Graph:
 
     A division of N * c numbers per head, where softmax divides N * N.
     """
-    names, changed = {}, []
-    for softmax in graph.nodes.values():
-        readers = graph.readers()[softmax.name]
-        plain = issubclass(softmax.kind, blocks.ScaledSoftmax) and softmax.config["scale"] == 1.0
-        if plain and len(readers) == 1 and readers[0].kind is blocks.ProductTransposed:
-            names[softmax.name] = softmax.name.removesuffix("softmax") + "exponential"
-            changed += [softmax.made(Exponential), readers[0].made(WeightedMean)]
+    names: dict[str, str] = {}
+    changed = []
+    for name in graph.names_of(blocks.ScaledSoftmax):
+        softmax, readers = graph.nodes[name], graph.readers()
+        scores = graph.nodes[softmax.inputs[0]]
+        alone = scores.kind is blocks.ProductTransposed and len(readers[scores.name]) == 1
+        mixes = len(readers[name]) == 1 and readers[name][0].kind is blocks.ProductTransposed
+        if alone and mixes and softmax.config["scale"] == 1.0:
+            names[name] = name.removesuffix("softmax") + "exponential"
+            changed += [scores.made(AttentionScores), softmax.made(Exponential), readers[name][0].made(WeightedMean)]
     return graph.with_nodes(*changed).renamed(names)
 
 
-def with_shifts(graph: Graph, row_maxima: dict[str, tuple[float, float]]) -> Graph:
+def with_shifts(graph: Graph, row_maxima: Mapping[str, tuple[float, float]]) -> Graph:
     """The graph whose exponentials subtract a constant where calibration says that one will do.
 
     Args:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import (
@@ -22,7 +23,6 @@ from tensorflow_model_optimization.python.core.quantization.keras import (
     quantizers,
 )
 
-from mobilevit_tf.layers import blocks
 from quantize.graph import Graph, build
 from quantize.recipe import Ranges, Recipe, Rounding
 from quantize.steps import settle
@@ -30,18 +30,24 @@ from quantize.steps.fold import CONVOLUTIONS
 
 
 class ChannelQuantizer(quantizers.LastValueQuantizer):
-    """Symmetric 8-bit weights, one range a channel; `axis` is the channel's axis of the kernel."""
+    """Symmetric 8-bit weights, one range per output channel; `axis` is the kernel's first axis of those.
 
-    def __init__(self, axis: int) -> None:
+    A convolution's kernel is [rows, columns, in, out], axis 3; a depthwise one [rows, columns, channels, multiplier],
+    axis 2: its outputs are channels * multiplier.
+    """
+
+    def __init__(self, axis: int):
         super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
         self.axis = axis
 
-    def build(self, tensor_shape: Any, name: Any, layer: Any) -> Any:
-        return self._add_range_weights(layer, name, True, tensor_shape[self.axis : self.axis + 1])
+    def build(self, tensor_shape: tf.TensorShape, name: str, layer: tf_keras.layers.Layer) -> Any:
+        outputs = int(np.prod(tensor_shape[self.axis :]))
+        return self._add_range_weights(layer, name, True, tf.TensorShape([outputs]))
 
-    def __call__(self, inputs: tf.Tensor, training: bool | None, weights: Any, **kwargs: Any) -> Any:
-        # [h, w, channels, 1] -> [h, w, 1, channels], the only place where the op looks for channels
-        last = tf.reshape(inputs, (*inputs.shape[:2], -1, inputs.shape[self.axis])) if self.axis == 2 else inputs
+    def __call__(self, inputs: tf.Tensor, training: bool | None, weights: Any, **kwargs: Any) -> tf.Tensor:
+        outputs = int(np.prod(inputs.shape[self.axis :]))
+        # [rows, columns, ..] -> [rows, columns, -1, outputs]: the op looks for channels in the last place only
+        last = tf.reshape(inputs, (*inputs.shape[:2], -1, outputs)) if self.axis == 2 else inputs
         return tf.reshape(super().__call__(last, training, weights, **kwargs), inputs.shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -144,8 +150,6 @@ def apply(
         if layer.name not in graph.nodes:  # the input
             return layer
         node = graph.nodes[layer.name]
-        if isinstance(layer, blocks.ScaledSoftmax):
-            raise ValueError(f"{layer.name} is a softmax, which has no 8-bit kernel: cheapen the graph first")
         made = recipe.replace(node, ranges) or layer
         rounded = recipe.rounding(node, readers[node.name]) is Rounding.RANGE
         if not rounded and not issubclass(node.kind, CONVOLUTIONS):

@@ -13,7 +13,6 @@ import numpy as np
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
 
-from mobilevit_tf.layers import blocks
 from quantize.layers import folded, linear_attention
 from quantize.layers.reproducible import FINEST_SCORE, LEVELS
 from quantize.steps.convert import INPUT_RANGE
@@ -21,7 +20,7 @@ from quantize.steps.convert import INPUT_RANGE
 Range = tuple[float, float]
 LARGEST_RATIO = 512  # of a sum's step to that of an operand
 _EXACT = (
-    folded.RootMeanSquareNorm, linear_attention.ImageNorm, blocks.ProductTransposed, folded.WeightedMean,
+    folded.RootMeanSquareNorm, linear_attention.ImageNorm, folded.AttentionScores, folded.WeightedMean,
 )  # fmt: skip
 
 
@@ -64,7 +63,7 @@ def set_exact_steps(model: tf_keras.Model) -> None:
         if isinstance(getattr(layer, "layer", layer), _EXACT):
             for source in sources[layer.name]:
                 set_range(source, *exact_steps(*get_range(source)))
-        if isinstance(layer, blocks.ProductTransposed):
+        if isinstance(layer, folded.AttentionScores):
             query, key = sources[layer.name]
             (low, high), (lowest, highest) = get_range(query), get_range(key)
             score_step = (high - low) / LEVELS * (highest - lowest) / LEVELS
@@ -102,8 +101,8 @@ def set_weight_ranges(model: tf_keras.Model) -> None:
     """Fits the ranges of the weights to the weights, as a training step does."""
     for wrapper in wrapped(model):
         for weight, quantizer, variables in wrapper._weight_vars:
-            axes = tuple(axis for axis in range(len(weight.shape)) if axis != quantizer.axis)
-            high = np.maximum(np.abs(weight.numpy()).max(axes), 1e-8)
+            values = weight.numpy().reshape(-1, int(np.prod(weight.shape[quantizer.axis :])))  # [.., outputs]
+            high = np.maximum(np.abs(values).max(0), 1e-8)
             variables["min_var"].assign(-high)
             variables["max_var"].assign(high)
 

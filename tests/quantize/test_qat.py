@@ -7,9 +7,8 @@ import itertools
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
-from support.folded_models import cheapened, lowered, rescaled, trained
+from support.folded_models import cheapened, rescaled
 
-from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.image.image_spec import ImageSpec
 from quantize import exporter, graph
 from quantize.recipe import recipe_of
@@ -146,8 +145,3 @@ def test_the_pixel_that_pads_lies_on_a_pixels_steps_as_in_the_file(tiny):
     filled = found.with_nodes(pad.made(pad.kind, **{**pad.config, "fill": (0.5, 0.25, 0.0)}))
     quantized = qat.apply(filled, RECIPE, ranges, frozen=True)
     assert quantized.get_layer("stem_pad").fill == (128 / 255, 64 / 255, 0.0)
-
-
-def test_a_model_with_softmax_is_refused():
-    with pytest.raises(ValueError, match="cheapen the graph first"):
-        qat.apply(lowered(trained(ModelConfig("tiny", 5)), "tiny"), RECIPE, {}, frozen=True)

@@ -56,6 +56,7 @@ class LayerScale(keras_layers.Layer):
     def build(self, input_shape: Any) -> None:
         initializer = tf_keras.initializers.Constant(self.initial)
         self.gamma = self.add_weight("gamma", (input_shape[-1],), initializer=initializer)
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return inputs * tf.cast(self.gamma, inputs.dtype)

@@ -82,6 +82,7 @@ class PositionGate(keras_layers.Layer):
         self.kernel = self.add_weight("kernel", (3, heads), initializer=start)
         self.bias = self.add_weight("bias", (heads,), initializer="zeros")
         self.gate = self.add_weight("gate", (heads, 1, 1), initializer="ones")
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         content, reference = inputs

@@ -63,6 +63,7 @@ class MeanOfClassifiers(keras_layers.Layer):
     def build(self, input_shape: Any) -> None:
         self.kernel = self.add_weight("kernel", (input_shape[-1], self.units), initializer=blocks.linear())
         self.bias = self.add_weight("bias", (len(BRANCHES), self.units), initializer="zeros")
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return (tf.matmul(inputs, self.kernel) + tf.reduce_sum(self.bias, 0)) / len(BRANCHES)

@@ -103,6 +103,7 @@ class KernelAttention(keras_layers.Layer):
         orthogonal = tf_keras.initializers.Orthogonal(math.sqrt(self.features))
         shape = (self.features, input_shape[0][-1])
         self.w = self.add_weight("w", shape, None, orthogonal, trainable=False, experimental_autocast=False)
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         key, query, value = (self._tokens(tokens) for tokens in inputs)  # [B, N, C]

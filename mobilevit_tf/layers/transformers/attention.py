@@ -28,6 +28,7 @@ class MixHeads(tf_keras.layers.Layer):
         heads = input_shape[1]
         self.kernel = self.add_weight("kernel", (heads, heads), initializer="glorot_uniform")
         self.bias = self.add_weight("bias", (heads, 1), initializer="zeros")
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(inputs)

@@ -26,6 +26,7 @@ class TokenBias(keras_layers.Layer):
         shape = (input_shape[1], 1, 1)
         self.own = self.add_weight("token_to_token_bias", shape, initializer=blocks.linear())
         self.others = self.add_weight("token_to_patch_bias", shape, initializer=blocks.linear())
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         count = inputs.shape[-1] or tf.shape(inputs)[-1]
@@ -56,6 +57,7 @@ class OffsetBias(keras_layers.Layer):
         self.bias = self.add_weight("offset_bias", (*offsets, heads), initializer=blocks.linear())
         names = ("token_to_token_bias", "token_to_patch_bias", "patch_to_token_bias") if self.token else ()
         self.token_biases = [self.add_weight(name, (heads, 1, 1), initializer=blocks.linear()) for name in names]
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         scores, reference = inputs

@@ -20,6 +20,7 @@ class LearnedTokens(tf_keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         normal = tf_keras.initializers.RandomNormal(stddev=1.0)
         self.tokens = self.add_weight("tokens", (1, 1, self.count, self.channels), initializer=normal)
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.tile(tf.cast(self.tokens, inputs.dtype), (tf.shape(inputs)[0], 1, 1, 1))

@@ -51,6 +51,7 @@ class PositionEmbedding(keras_layers.Layer):
     def build(self, input_shape: Any) -> None:
         shape = (1, *self.grid, input_shape[-1])
         self.embedding = self.add_weight("embedding", shape, initializer=blocks.linear())
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         fits = tuple(inputs.shape[1:3]) == self.grid
@@ -87,6 +88,7 @@ class ClassToken(keras_layers.Layer):
         shape = (1, 1, 1, input_shape[-1])
         names = ("token", "position") if self.position else ("token",)
         self.parts = [self.add_weight(name, shape, initializer=blocks.linear()) for name in names]
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         token = tf.cast(tf.add_n([tf.convert_to_tensor(part) for part in self.parts]), inputs.dtype)

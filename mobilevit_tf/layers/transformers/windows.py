@@ -123,6 +123,7 @@ class BlockBias(_Windowed):
         heads, offsets = input_shape[0][2], 4 * self.window - 1
         self.bias = self.add_weight("offset_bias", (offsets, offsets, heads), initializer=blocks.linear())
         self.token_bias = self.add_weight("patch_to_token_bias", (heads, 1, 1), initializer=blocks.linear())
+        super().build(input_shape)  # says that it is built
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         scores, reference = inputs
