@@ -15,7 +15,8 @@ object Frames {
         val (halfWidth, halfHeight) = (width + 1) / 2 to (height + 1) / 2
         return YuvFrame(
             width, height, plane(width, height, lumaRow, 1, 0),
-            plane(halfWidth, halfHeight, chromaRow, pixelStride, 1), plane(halfWidth, halfHeight, chromaRow, pixelStride, 2),
+            plane(halfWidth, halfHeight, chromaRow, pixelStride, 1),
+            plane(halfWidth, halfHeight, chromaRow, pixelStride, 2),
         )
     }
 
@@ -24,7 +25,8 @@ object Frames {
         fun plane(w: Int, h: Int, value: Int) = Plane(ByteArray(w * h) { value.toByte() }, w, 1)
         val (halfWidth, halfHeight) = (width + 1) / 2 to (height + 1) / 2
         return YuvFrame(
-            width, height, plane(width, height, luma), plane(halfWidth, halfHeight, 128), plane(halfWidth, halfHeight, 128),
+            width, height, plane(width, height, luma),
+            plane(halfWidth, halfHeight, 128), plane(halfWidth, halfHeight, 128),
         )
     }
 

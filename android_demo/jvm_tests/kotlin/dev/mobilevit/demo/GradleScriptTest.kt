@@ -29,16 +29,19 @@ class GradleScriptTest {
     @Test
     fun everyEntryOfTheCatalogueThatTheScriptsNameIsThere() {
         val catalogue = root.resolve("gradle/libs.versions.toml").readText()
-        val table = Regex("^\\[(\\w+)]\\R((?:(?!\\[).*\\R?)*)", RegexOption.MULTILINE).findAll(catalogue)
-            .associate { it.groupValues[1] to Regex("^([\\w-]+) *=", RegexOption.MULTILINE).findAll(it.groupValues[2]).map { key -> key.groupValues[1] }.toSet() }
+        val key = Regex("^([\\w-]+) *=", RegexOption.MULTILINE)
+        val section = Regex("^\\[(\\w+)]\\R((?:(?!\\[).*\\R?)*)", RegexOption.MULTILINE)
+        val table = section.findAll(catalogue).associate { part ->
+            part.groupValues[1] to key.findAll(part.groupValues[2]).map { it.groupValues[1] }.toSet()
+        }
         val named = scripts.flatMap { name ->
             Regex("\\blibs\\.(?!versions\\.)([\\w.]+)").findAll(root.resolve(name).readText()).map { it.groupValues[1] }
         }
         assertTrue(named.size >= 10)
         for (name in named) {
             val plugin = name.removePrefix("plugins.")
-            val section = if (plugin == name) "libraries" else "plugins"
-            assertTrue("$name in $section", plugin.replace('.', '-') in table.getValue(section))
+            val place = if (plugin == name) "libraries" else "plugins"
+            assertTrue("$name in $place", plugin.replace('.', '-') in table.getValue(place))
         }
     }
 
@@ -56,7 +59,8 @@ class GradleScriptTest {
             configuration.put(CommonConfigurationKeys.MESSAGE_COLLECTOR_KEY, MessageCollector.NONE)
             val files = EnvironmentConfigFiles.JVM_CONFIG_FILES
             val project = KotlinCoreEnvironment.createForProduction(disposable, configuration, files).project
-            val file = PsiFileFactory.getInstance(project).createFileFromText("a.gradle.kts", KotlinLanguage.INSTANCE, script)
+            val factory = PsiFileFactory.getInstance(project)
+            val file = factory.createFileFromText("a.gradle.kts", KotlinLanguage.INSTANCE, script)
             return PsiTreeUtil.collectElementsOfType(file, PsiErrorElement::class.java).map { it.errorDescription }
         } finally {
             Disposer.dispose(disposable)

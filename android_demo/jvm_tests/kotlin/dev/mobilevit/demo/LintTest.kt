@@ -19,7 +19,7 @@ class LintTest {
         val text = main.walk().filter { it.extension in setOf("kt", "xml") }.joinToString("\n") { it.readText() }
         val defined = files.filter { it.parentFile.name.startsWith("values") }.flatMap { file ->
             elements(file).filter { it.hasAttribute("name") && it.tagName != "item" }
-                .map { (if (it.tagName == "string" || it.tagName == "plurals") it.tagName else it.tagName) to it.getAttribute("name") }
+                .map { it.tagName to it.getAttribute("name") }
         }
         assertTrue(defined.size > 80)
         val named = files.filter { !it.parentFile.name.startsWith("values") }
@@ -34,7 +34,8 @@ class LintTest {
     @Test
     fun noLayoutHasTextOfItsOwnSidesThatDoNotTurnOrTextInDp() {
         val wrong = layouts.flatMap { file ->
-            elements(file).flatMap { view -> attributes(view).filter { (name, value) -> isWrong(name, value) }.map { "${file.name} $it" } }
+            val all = elements(file).flatMap(::attributes)
+            all.filter { (name, value) -> isWrong(name, value) }.map { "${file.name} $it" }
         }
         assertEquals(emptyList<String>(), wrong)
         val sizes = Regex("textSize\">([^<]*)<").findAll(main.resolve("res/values/styles.xml").readText())
@@ -42,7 +43,7 @@ class LintTest {
     }
 
     private fun isWrong(name: String, value: String): Boolean = when {
-        name in setOf("android:text", "android:hint", "android:title", "android:contentDescription") -> !value.startsWith("@")
+        name in TEXTS -> !value.startsWith("@")
         name == "android:textSize" -> !value.endsWith("sp")
         name.contains("Left") || name.contains("Right") -> true
         name.endsWith("ravity") -> "left" in value || "right" in value
@@ -51,10 +52,13 @@ class LintTest {
 
     @Test
     fun everyPictureSpeaksOrIsSilentOnPurpose() {
-        val pictures = setOf("ImageView", "ImageButton", "TextureView", "ProgressBar", "SeekBar", "dev.mobilevit.demo.SeenFrame")
-        val silent = layouts.flatMap { file -> elements(file).filter { it.tagName in pictures }.map { file.name to it } }.filter { (_, view) ->
-            !view.hasAttribute("android:contentDescription") && view.getAttribute("android:importantForAccessibility") != "no"
+        val views = layouts.flatMap { file -> elements(file).map { file.name to it } }
+        val pictures = views.filter { (_, view) -> view.tagName in PICTURES }
+        val silent = pictures.filter { (_, view) ->
+            val spoken = view.hasAttribute("android:contentDescription")
+            !spoken && view.getAttribute("android:importantForAccessibility") != "no"
         }
+        assertTrue(pictures.size >= 10)
         assertEquals(emptyList<Any>(), silent.map { (file, view) -> "$file ${view.getAttribute("android:id")}" })
     }
 
@@ -70,12 +74,14 @@ class LintTest {
                 assertTrue("$theme $pair ${(light + 0.05) / (dark + 0.05)}", (light + 0.05) / (dark + 0.05) >= 4.5)
             }
         }
-        assertEquals("every colour of the night is one of the day", emptySet<String>(), colors("values-night").keys - day.keys)
+        val nightAlone = colors("values-night").keys - day.keys
+        assertEquals("every colour of the night is one of the day", emptySet<String>(), nightAlone)
     }
 
     @Test
     fun theManifestSaysOfEveryComponentWhetherOthersMayUseIt() {
-        val components = elements(main.resolve("AndroidManifest.xml")).filter { it.tagName in setOf("activity", "provider") }
+        val manifest = elements(main.resolve("AndroidManifest.xml"))
+        val components = manifest.filter { it.tagName in setOf("activity", "provider") }
         assertTrue(components.size >= 7)
         val open = components.filter { it.getAttribute("android:exported") != "false" }
         assertEquals(listOf(".MainActivity"), open.map { it.getAttribute("android:name") })
@@ -98,8 +104,16 @@ class LintTest {
         .associate { it.getAttribute("name") to it.textContent.drop(1).toLong(16).toInt() }
 
     /** Relative luminance of an opaque sRGB colour (WCAG 2). */
-    private fun luminance(color: Int): Double = listOf(16 to 0.2126, 8 to 0.7152, 0 to 0.0722).sumOf { (shift, weight) ->
+    private fun luminance(color: Int): Double = WEIGHTS.sumOf { (shift, weight) ->
         val value = (color shr shift and 0xFF) / 255.0
         weight * if (value <= 0.04045) value / 12.92 else ((value + 0.055) / 1.055).pow(2.4)
+    }
+
+    private companion object {
+        val TEXTS = setOf("android:text", "android:hint", "android:title", "android:contentDescription")
+        val PICTURES = setOf(
+            "ImageView", "ImageButton", "TextureView", "ProgressBar", "SeekBar", "dev.mobilevit.demo.SeenFrame",
+        )
+        val WEIGHTS = listOf(16 to 0.2126, 8 to 0.7152, 0 to 0.0722) // of red, green and blue
     }
 }

@@ -145,7 +145,9 @@ class LiveActivityTest {
 
     @Test
     fun theMatrixTurnsThePreviewForEveryDisplay() {
-        val corner = { rotation: Int -> floatArrayOf(0f, 0f).also { LiveViews.turned(rotation, 300f, 400f).mapPoints(it) } }
+        val corner = { rotation: Int ->
+            floatArrayOf(0f, 0f).also { LiveViews.turned(rotation, 300f, 400f).mapPoints(it) }
+        }
         for ((rotation, expected) in listOf(0f to 0f, 0f to 400f, 300f to 400f, 300f to 0f).withIndex()) {
             assertEquals("$rotation", expected.first, corner(rotation)[0], 0.01f)
             assertEquals("$rotation", expected.second, corner(rotation)[1], 0.01f)

@@ -1,6 +1,7 @@
 package dev.mobilevit.demo
 
 import dev.mobilevit.demo.core.AnswerLimits
+import dev.mobilevit.demo.core.LiveAnswer
 import dev.mobilevit.demo.core.LiveScores
 import dev.mobilevit.demo.core.Scores
 import org.junit.Assert.assertEquals
@@ -60,6 +61,8 @@ class LiveScoresTest {
     }
 
     /** "cat" has the score [cat], "dog" most of the rest; frames are 50 ms apart. */
-    private fun LiveScores.add(cat: Float, milliseconds: Double = 7.0) =
-        add(Scores(floatArrayOf(cat, (1 - cat) * 0.9f, (1 - cat) * 0.1f), milliseconds), 2.0, now.also { now += 50_000_000 })
+    private fun LiveScores.add(cat: Float, milliseconds: Double = 7.0): LiveAnswer {
+        now += 50_000_000
+        return add(Scores(floatArrayOf(cat, (1 - cat) * 0.9f, (1 - cat) * 0.1f), milliseconds), 2.0, now)
+    }
 }

@@ -44,10 +44,10 @@ class MainActivityTest {
 
     @Test
     fun theManifestAsksForTheCameraAloneAndWorksWithoutOne() {
-        val info = Screen.app.packageManager.getPackageInfo(Screen.app.packageName, PackageManager.GET_PERMISSIONS)
+        val asked = PackageManager.GET_PERMISSIONS or PackageManager.GET_CONFIGURATIONS
+        val info = Screen.app.packageManager.getPackageInfo(Screen.app.packageName, asked)
         assertEquals(listOf(Manifest.permission.CAMERA), info.requestedPermissions!!.toList())
-        val features = Screen.app.packageManager.getPackageInfo(Screen.app.packageName, PackageManager.GET_CONFIGURATIONS)
-        assertTrue(features.reqFeatures!!.all { it.flags and FeatureInfo.FLAG_REQUIRED == 0 })
+        assertTrue(info.reqFeatures!!.all { it.flags and FeatureInfo.FLAG_REQUIRED == 0 })
     }
 
     @Test

@@ -42,7 +42,10 @@ class MutationTest {
         val changed = data.copyOf()
         when (random.nextInt(4)) {
             0 -> return data.copyOf(8 + random.nextInt(size - 8))
-            1 -> place().let { changed.fill(listOf<Byte>(0, -1)[random.nextInt(2)], it, minOf(size, it + 1 + random.nextInt(4095))) }
+            1 -> {
+                val start = place()
+                changed.fill(if (random.nextBoolean()) 0 else -1, start, minOf(size, start + 1 + random.nextInt(4095)))
+            }
             2 -> {
                 val (from, to) = place() to place()
                 data.copyInto(changed, to, from, from + minOf(1 + random.nextInt(511), size - maxOf(from, to)))

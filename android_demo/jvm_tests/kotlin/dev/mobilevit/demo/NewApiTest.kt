@@ -11,7 +11,10 @@ import org.objectweb.asm.tree.ClassNode
 import org.objectweb.asm.tree.FieldInsnNode
 import org.objectweb.asm.tree.MethodInsnNode
 
-/** Lint's NewApi: what the app's classes call is there in Android 7.0 (minSdk 24), or asked for by SDK_INT. */
+/**
+ * Lint's NewApi: what the app's classes call of the framework is there in Android 7.0 (minSdk 24), or asked for by
+ * SDK_INT. Java's own classes are the compiler's to check (-Xjdk-release).
+ */
 class NewApiTest {
     private val oldest by lazy { JarFile(System.getProperty("demo.oldest")) }
     private val app by lazy { File(System.getProperty("demo.classes")) }
@@ -53,12 +56,13 @@ class NewApiTest {
     }
 
     private fun read(name: String): ClassNode? {
-        val own = app.resolve("$name.class")
-        val bytes = when {
-            own.isFile -> own.readBytes()
-            else -> oldest.getInputStream(oldest.getJarEntry("$name.class") ?: return null).use { it.readBytes() }
-        }
-        return ClassNode().also { ClassReader(bytes).accept(it, ClassReader.SKIP_CODE) }
+        val file = "$name.class"
+        val stream = when {
+            app.resolve(file).isFile -> app.resolve(file).inputStream()
+            name.startsWith("java/") -> ClassLoader.getSystemResourceAsStream(file)
+            else -> oldest.getJarEntry(file)?.let(oldest::getInputStream)
+        } ?: return null
+        return ClassNode().also { node -> stream.use { ClassReader(it).accept(node, ClassReader.SKIP_CODE) } }
     }
 
     private fun isFramework(owner: String) = FRAMEWORK.any(owner::startsWith)

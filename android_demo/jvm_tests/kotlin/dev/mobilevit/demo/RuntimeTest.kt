@@ -66,7 +66,7 @@ class RuntimeTest {
                     val picture = Golden.synthetic(width, height, pictures.getJSONArray(index).getString(2))
                     val scores = model.run(model.metadata.spec.modelInput(picture)).values
                     val expected = golden.getJSONObject("scores").getJSONArray(name).getJSONArray(index)
-                    scores.forEachIndexed { at, score -> assertEquals(name, expected.getDouble(at), score + 0.0, tolerance) }
+                    for (at in scores.indices) assertEquals(name, expected.getDouble(at), scores[at] + 0.0, tolerance)
                 }
             }
         }

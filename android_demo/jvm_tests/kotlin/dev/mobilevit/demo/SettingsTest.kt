@@ -54,7 +54,8 @@ class SettingsTest {
     @Test
     fun valuesThatThisVersionDoesNotKnowAreTheDefaults() {
         val stored = Screen.app.getSharedPreferences("settings", Context.MODE_PRIVATE).edit()
-        stored.putInt("threads", 3).putString("results", "many").putInt("threshold", 900).putInt("live_frame", 1).commit()
+        stored.putInt("threads", 3).putString("results", "many").putInt("threshold", 900).putInt("live_frame", 1)
+        stored.commit()
         assertEquals(Settings(), SettingsStore(Screen.app).read())
     }
 

@@ -13,7 +13,8 @@ object CameraPermission {
     fun isGranted(context: Context): Boolean =
         context.checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED
 
-    fun ask(activity: Activity, request: Int) = activity.requestPermissions(arrayOf(Manifest.permission.CAMERA), request)
+    fun ask(activity: Activity, request: Int) =
+        activity.requestPermissions(arrayOf(Manifest.permission.CAMERA), request)
 
     /** True where the user was asked, refused, and the system will not show its question again. */
     fun isRefusedForGood(activity: Activity): Boolean =

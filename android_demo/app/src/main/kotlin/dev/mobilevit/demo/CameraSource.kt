@@ -41,13 +41,15 @@ class CameraSource(
         val images = ImageReader.newInstance(camera.size.width, camera.size.height, ImageFormat.YUV_420_888, 2)
         images.setOnImageAvailableListener({ if (mine == generation) take(it) }, frames)
         reader = images
+        val manager = context.getSystemService(CameraManager::class.java)
         @SuppressLint("MissingPermission") // who opens has asked; a permission withdrawn meanwhile is caught
-        context.getSystemService(CameraManager::class.java).openCamera(camera.id, Opening(mine, preview, images), frames)
+        manager.openCamera(camera.id, Opening(mine, preview, images), frames)
     }
 
     fun torch(on: Boolean) = guarded {
         val builder = request ?: return@guarded
-        builder.set(CaptureRequest.FLASH_MODE, if (on) CameraMetadata.FLASH_MODE_TORCH else CameraMetadata.FLASH_MODE_OFF)
+        val light = if (on) CameraMetadata.FLASH_MODE_TORCH else CameraMetadata.FLASH_MODE_OFF
+        builder.set(CaptureRequest.FLASH_MODE, light)
         session?.setRepeatingRequest(builder.build(), null, frames)
     }
 

@@ -65,7 +65,7 @@ class LiveActivity : Activity(), DisplayManager.DisplayListener {
     override fun onRetainNonConfigurationInstance(): Any? = run.state.frozen
 
     override fun onRequestPermissionsResult(requestCode: Int, permissions: Array<out String>, grantResults: IntArray) {
-        wasAsked = true
+        wasAsked = grantResults.isNotEmpty() // empty where the question was interrupted
         start()
     }
 

@@ -24,7 +24,7 @@ class Frozen(val picture: Bitmap, val answer: Answer)
 /** What the live screen shows; [live] comes with each frame. */
 data class LiveState(val live: LiveAnswer? = null, val frozen: Frozen? = null, val problem: Problem? = null)
 
-/** Classification of a camera's frames on a thread of its own, with a model of its own; [state] is the main thread's. */
+/** Classifies a camera's frames on a thread of its own, with a model of its own; [state] is the main thread's. */
 class LiveRun(context: Context, private val models: ModelStore, private val settings: Settings) {
     val observed = Observed(LiveState())
     val state get() = observed.value

@@ -63,7 +63,8 @@ class LiveViews(
         activity.findViewById<View>(R.id.permission).visible(!granted)
         aspect.visible(granted)
         shutter.isEnabled = granted
-        activity.findViewById<Button>(R.id.allow).setText(if (refusedForGood) R.string.open_settings else R.string.allow)
+        val way = if (refusedForGood) R.string.open_settings else R.string.allow
+        activity.findViewById<Button>(R.id.allow).setText(way)
     }
 
     /** Where the camera draws, once there is one. */
@@ -78,8 +79,8 @@ class LiveViews(
         val orientation = Turn.ofCamera(camera.sensor, rotation, camera.front)
         val upright = Turn.of(camera.size.width, camera.size.height, orientation)
         aspect.aspect = upright.width.toFloat() / upright.height
-        val spec = session.state.spec
-        seen.seen = spec?.let { PhotoDecoder.shares(it.cropBox(upright.height, upright.width), upright.width, upright.height) }
+        val box = session.state.spec?.cropBox(upright.height, upright.width)
+        seen.seen = box?.let { PhotoDecoder.shares(it, upright.width, upright.height) }
         matrix = { turned(rotation, preview.width.toFloat(), preview.height.toFloat()) }
         preview.setTransform(matrix())
         return orientation

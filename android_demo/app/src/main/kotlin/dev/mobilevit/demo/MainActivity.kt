@@ -66,6 +66,7 @@ class MainActivity : Activity() {
 
     override fun onRequestPermissionsResult(requestCode: Int, permissions: Array<out String>, grantResults: IntArray) {
         when {
+            grantResults.isEmpty() -> Unit // the question was interrupted, not answered
             CameraPermission.isGranted(this) -> takePhoto()
             CameraPermission.isRefusedForGood(this) -> showWayToSettings()
             else -> session.show(Problem.CAMERA_REFUSED)

@@ -7,7 +7,7 @@ import java.util.concurrent.FutureTask
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.TimeoutException
 
-/** Waiting for code of another app or process, which may never come back: ends after [quietMs] without a [sign] of life. */
+/** Waiting for another app or process, which may never answer: ends after [quietMs] without a [sign] of life. */
 class Patience(private val quietMs: Long) {
     @Volatile private var last = System.nanoTime()
 

@@ -46,8 +46,8 @@ class PhotoStore(private val context: Context) {
         private const val LARGEST_PHOTO = 100L shl 20
 
         /**
-         * @throws DemoException UNREADABLE for all that keeps [uri] from becoming a [file] within [limit] bytes, TOO_SLOW
-         *   where the other app sends nothing for too long.
+         * @throws DemoException UNREADABLE for all that keeps [uri] from becoming a [file] within [limit] bytes,
+         *   TOO_SLOW where the other app sends nothing for too long.
          */
         fun copy(context: Context, uri: Uri, file: File, limit: Long, patience: Patience) {
             if (uri.scheme != "content") throw DemoException(Problem.UNREADABLE) // never a path of our own

@@ -29,8 +29,8 @@ class ProbeProvider : PrivateProvider() {
         private const val LONGEST_RUN_MS = 60_000L
 
         /**
-         * @throws DemoException what is wrong with [model]; DAMAGED_MODEL where it crashed the probing process, TOO_SLOW
-         *   where it did not come to an end and that process was ended.
+         * @throws DemoException what is wrong with [model]; DAMAGED_MODEL where it crashed the probing process,
+         *   TOO_SLOW where it did not come to an end and that process was ended.
          */
         fun probe(context: Context, model: File, longestMs: Long = LONGEST_RUN_MS) {
             val uri = Uri.parse("content://${context.packageName}.probe")

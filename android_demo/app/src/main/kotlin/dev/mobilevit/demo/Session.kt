@@ -172,7 +172,8 @@ class Session(private val context: Context, private val quietMs: Long = Patience
         val input = model.metadata.spec.modelInput(photo)
         val preprocessMs = (System.nanoTime() - start) / 1e6
         last = models.watched { model.run(input) } to preprocessMs
-        val seen = PhotoDecoder.shares(model.metadata.spec.cropBox(photo.height, photo.width), photo.width, photo.height)
+        val box = model.metadata.spec.cropBox(photo.height, photo.width)
+        val seen = PhotoDecoder.shares(box, photo.width, photo.height)
         val preview = PhotoDecoder.preview(photo, PREVIEW_SIDE)
         worker.onMain { state = state.copy(photo = preview, seen = seen) }
         answerAgain()

@@ -7,7 +7,8 @@ import java.nio.ByteOrder
  * What the container of a photo says, and Android's decoder does not: the EXIF orientation, and whether the file is
  * whole (the decoder fills what is missing with grey and says nothing).
  *
- * @property orientation 1 to 8, from EXIF, or where that has none from XMP. HEIC and AVIF are 1: their decoder turns them itself.
+ * @property orientation 1 to 8, from EXIF, or where that has none from XMP. HEIC and AVIF are 1: their decoder turns
+ *   them itself.
  * @property isBaselineJpeg its decoder holds a few rows at a time, never the whole picture.
  * @property isComplete false where a JPEG, PNG or WebP ends too early.
  */

@@ -6,8 +6,8 @@ import java.nio.charset.CodingErrorAction
 import org.json.JSONObject
 
 /**
- * Readers for text from a file of unknown origin. org.json turns "NaN" into a number and 7 into a string, and its parser
- * calls itself for every bracket; these do not. What they refuse is an IllegalArgumentException.
+ * Readers for text from a file of unknown origin. org.json turns "NaN" into a number and 7 into a string, and its
+ * parser calls itself for every bracket; these do not. What they refuse is an IllegalArgumentException.
  */
 object Strict {
     private const val MOST_BRACKETS = 1000 // far below what the parser's recursion can take
