@@ -36,7 +36,8 @@ def test_logits_equal_the_reference(side):
     model = build.build(ModelConfig("bot50"), side, side)
     assert parity.assign(model, reference.state(side, side), their_module) == set()
     assert side != 224 or count.count_parameters(model) == 20_852_008
-    assert parity.relative_error(model, parity.images(side, side), reference.logits(side, side)) < 1e-5
+    # Rounding alone makes 9.3e-6 at 224; a wrong epsilon or padding makes more than 1e-3.
+    assert parity.relative_error(model, parity.images(side, side), reference.logits(side, side)) < 2e-5
 
 
 def test_relative_scores_equal_a_plain_loop():
