@@ -23,8 +23,8 @@ from quantize.checks import scores
 from quantize.checks.report import Report
 from quantize.steps import settle
 
-# A right layer departs by up to 1 step (the pooling, whose mean is rounded twice), a right file moves less than 2 % of
-# the scores, also one of a weak model (docs/quantisation.md).
+# A right layer departs by up to 1 step (the pooling, whose mean is rounded twice), also in a weak model
+# (docs/quantisation_notebook.md).
 MAX_STEPS = 2.0  # root mean square over one channel, in 8-bit steps of the layer's output
 MAX_MOVED = 0.05  # mean over photos of the share of the scores that moves to other classes
 CLOSE = 0.1  # the two best scores of an answer that rounding may change

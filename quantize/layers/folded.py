@@ -1,6 +1,6 @@
 """The layers of the folded graph: cheaper forms of the trained graph's, equal for the weights of `quantize.steps`.
 
-Each was chosen by counting ARM64 instructions of the exported file (docs/quantisation.md).
+Each was chosen by counting ARM64 instructions of the exported file (docs/quantisation_notebook.md).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import zipfile
 import flatbuffers
 import libusb_package
 
+from mobilevit_tf import catalog
 from mobilevit_tf.evaluation.tflite_model import INFO_FILE, LABELS_FILE, SPEC_FILE, ModelInfo
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.labels import check_labels
@@ -65,13 +66,18 @@ def _metadata(labels: tuple[str, ...], spec: ImageSpec, info: ModelInfo) -> byte
     model = schema.ModelMetadataT()
     model.name, model.version, model.author, model.license = info.name, info.version, _AUTHOR, info.license
     model.description = (
-        f"Classifies a photo into {len(labels)} classes with MobileViT-{info.variant.upper()} ({info.mode}). "
+        f"Classifies a photo into {len(labels)} classes with {_title(info.variant)} ({info.mode}). "
         f"Training run: {info.run_id or 'unknown'}."
     )
     model.subgraphMetadata = [graph]
     builder = flatbuffers.Builder(0)
     builder.Finish(model.Pack(builder), metadata.MetadataPopulator.METADATA_FILE_IDENTIFIER)
     return builder.Output()
+
+
+def _title(variant: str) -> str:
+    """Of a model of the catalogue; a file may be made of one that it does not know."""
+    return catalog.MODELS[variant].title if variant in catalog.MODELS else variant
 
 
 def _image(spec: ImageSpec) -> schema.TensorMetadataT:

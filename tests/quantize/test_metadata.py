@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -9,10 +10,12 @@ import sys
 import zipfile
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
+from tensorflow.lite.python import schema_py_generated as schema
 
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel, read_metadata
@@ -162,3 +165,17 @@ def test_50_photos_get_a_float_files_scores_to_1_255_from_the_task_library(float
     photos = varied_photos(50, model.spec.size)
     ours = np.array([model.scores(np.asarray(photo)) for photo in photos])
     np.testing.assert_allclose(task_library(float32, photos, tmp_path), ours, atol=1 / 255)
+
+
+def test_the_description_names_the_model_of_the_catalogue(int8_ptq):
+    data = int8_ptq.read_bytes()
+    labels, spec, info = read_metadata(data, "file")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        bare = data[: min(entry.header_offset for entry in archive.infolist())]
+    flat = schema.ModelT.InitFromPackedBuf(bare, 0)
+    flat.metadata = None
+    builder = flatbuffers.Builder(len(bare))
+    builder.Finish(flat.Pack(builder), b"TFL3")
+    other = metadata.populate(bytes(builder.Output()), labels, spec, dataclasses.replace(info, variant="mobilenet_v2"))
+    assert b"into 10 classes with MobileNetV2 (int8_ptq)" in other
+    assert b"into 10 classes with MobileViT-TINY (int8_ptq)" in data

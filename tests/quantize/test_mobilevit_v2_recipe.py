@@ -19,7 +19,7 @@ from mobilevit_tf.layers import linear_attention as trained_layers
 from mobilevit_tf.models import weights
 from quantize import graph
 from quantize.checks import runtime
-from quantize.exporter import _observed
+from quantize.exporter import observed
 from quantize.graph import Graph
 from quantize.layers import linear_attention as layers
 from quantize.recipe import recipe_of
@@ -74,7 +74,7 @@ def lowered(trained) -> Graph:
 def calibrated(lowered, images) -> tuple[Graph, Mapping[str, tuple[float, float]]]:
     """(cheapened graph, ranges)."""
     first = RECIPE.cheapen(lowered, {})
-    outputs, maxima = _observed(RECIPE, first)
+    outputs, maxima = observed(RECIPE, first)
     assert maxima == [f"block_transformer{index}_attention_query" for index in range(2)]
     ranges = calibration.ranges(graph.build(first), outputs, maxima, images, SPEC)
     return RECIPE.cheapen(lowered, {name: ranges[name] for name in maxima}), ranges
