@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 
@@ -52,7 +53,7 @@ def divide_after_product(graph: Graph) -> Graph:
     return graph.with_nodes(*changed).renamed(names)
 
 
-def with_shifts(graph: Graph, row_maxima: dict[str, tuple[float, float]]) -> Graph:
+def with_shifts(graph: Graph, row_maxima: Mapping[str, tuple[float, float]]) -> Graph:
     """The graph whose exponentials subtract a constant where calibration says that one will do.
 
     Args:
