@@ -19,6 +19,8 @@ class ProgressBar(tqdm):
     There the first line comes after ten seconds, so that short work says nothing, and the last one when the work ends.
     """
 
+    disable: bool
+
     def __init__(self, *args: Any, **options: Any) -> None:
         """Takes tqdm's arguments."""
         self._lines = not (options.get("file") or sys.stderr).isatty()

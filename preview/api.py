@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from preview import gradio_setup  # noqa: F401  # isort: skip (decides how Gradio is loaded)
 import gradio as gr
@@ -11,12 +12,15 @@ import gradio as gr
 from mobilevit_tf.errors import BadImage, UserError
 from preview import answers
 from preview.open_models import ModelStore
+from preview.settings import InferenceQueue
 from preview.tabs import folder as tab_folder
 from preview.tabs.model import facts
 from preview.uploads import Files, Photo, read_photo
 
+Answer = TypeVar("Answer")
 
-def _told(call: Callable[[], object], path: Path | None = None) -> object:
+
+def _told(call: Callable[[], Answer], path: Path | None = None) -> Answer:
     """A UserError becomes the one sentence that the client's exception carries."""
     try:
         return call()
@@ -31,7 +35,7 @@ def _protocol(value: str) -> str:
     return value
 
 
-def add(store: ModelStore, workers: int, inference: dict[str, object]) -> None:
+def add(store: ModelStore, workers: int, inference: InferenceQueue) -> None:
     """Adds the endpoints, behind components that nobody sees."""
 
     def classify(photo: Path | None, model: str, protocol: str) -> object:

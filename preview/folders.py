@@ -112,11 +112,15 @@ def collect(paths: Sequence[Path]) -> Iterator[list[Entry]]:
         yield entries
 
 
+# What ZipFile goes by, before it loads a directory of any size. Private: the stubs leave it out.
+_end_of_directory, _DIRECTORY_SIZE = zipfile._EndRecData, zipfile._ECD_SIZE  # type: ignore[attr-defined]
+
+
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         with open(path, "rb") as file:
-            record = zipfile._EndRecData(file)  # what ZipFile goes by: it would load a directory of any size
-        if record and record[zipfile._ECD_SIZE] > settings.MAX_ZIP_DIRECTORY_BYTES:
+            record = _end_of_directory(file)
+        if record and record[_DIRECTORY_SIZE] > settings.MAX_ZIP_DIRECTORY_BYTES:
             raise UserError(f"{path.name} lists more files than are read at once: send a smaller ZIP")
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:

@@ -55,7 +55,7 @@ def theme() -> gr.themes.Base:
 
 def build(store: ModelStore, workers: int) -> gr.Blocks:
     """The page over the open models; at most `workers` photos are classified at the same time."""
-    inference = {"concurrency_limit": workers, "concurrency_id": "inference"}
+    inference = settings.InferenceQueue(concurrency_limit=workers, concurrency_id="inference")
     with gr.Blocks(
         title="MobileViT preview",
         analytics_enabled=False,

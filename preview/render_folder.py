@@ -15,7 +15,7 @@ def summary(result: FolderResult) -> str:
     """Counts, the histogram of answers, and with class folders the accuracy and confusion matrix."""
     failed = len(result.rows) - len(result.answered)
     unsure = sum(row.unsure for row in result.answered)
-    tiles = [("photos", len(result.rows)), ("unsure", unsure), ("not readable", failed)]
+    tiles: list[tuple[str, int | str]] = [("photos", len(result.rows)), ("unsure", unsure), ("not readable", failed)]
     if result.accuracy is not None:
         right = sum(row.label == row.truth for row in result.judged)
         tiles.insert(1, (f"accuracy ({right} of {len(result.judged)})", percent(result.accuracy)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from typing import TypedDict
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_MODEL = ROOT / "models" / "flowers_xxs_int8.tflite"
@@ -22,6 +23,13 @@ KEEP_UPLOADS_S, DELETE_EVERY_S = 6 * 3_600, 600  # how old an upload gets, and h
 MAX_SESSIONS = 64  # windows and scripts whose state is kept, 0.1 MB each; the least recently used one goes
 
 TOP_CLASSES = 5
+
+
+class InferenceQueue(TypedDict):
+    """What Gradio takes for an event that uses an interpreter: how many run at once, and the queue that they share."""
+
+    concurrency_limit: int
+    concurrency_id: str
 
 
 @dataclasses.dataclass(frozen=True)

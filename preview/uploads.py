@@ -11,12 +11,13 @@ from typing import Any
 
 from preview import gradio_setup  # isort: skip (decides how Gradio is loaded)
 import gradio as gr
+from gradio.blocks import Block
 
 from mobilevit_tf.errors import BadImage, UserError
 from preview import settings
 
 
-class _AsSent:
+class _AsSent(Block):
     shown_as = ""  # the Gradio component whose looks it has
 
     def get_block_name(self) -> str:
@@ -42,7 +43,7 @@ class Photo(_AsSent, gr.Image):
 
     shown_as = "image"
 
-    def preprocess(self, payload: Any) -> Path | None:
+    def preprocess(self, payload: Any) -> Path | None:  # type: ignore[override]  # on purpose: not what Gradio makes
         return None if payload is None else _uploaded(payload)
 
 
@@ -51,7 +52,7 @@ class Files(_AsSent, gr.File):
 
     shown_as = "file"
 
-    def preprocess(self, payload: Any) -> list[Path]:
+    def preprocess(self, payload: Any) -> list[Path]:  # type: ignore[override]  # on purpose: not what Gradio makes
         if payload is None:
             return []
         return [_uploaded(file) for file in getattr(payload, "root", [payload])]
@@ -62,7 +63,7 @@ class ModelButton(_AsSent, gr.UploadButton):
 
     shown_as = "uploadbutton"
 
-    def preprocess(self, payload: Any) -> Path | None:
+    def preprocess(self, payload: Any) -> Path | None:  # type: ignore[override]  # on purpose: not what Gradio makes
         return None if payload is None else _uploaded(payload)
 
 

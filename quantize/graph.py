@@ -43,7 +43,7 @@ class Node:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    shape: tuple[int | None, ...] = ()
+    shape: tuple[int, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:

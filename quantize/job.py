@@ -144,10 +144,9 @@ def _data_config(run: Path, data: str | None, data_dir: str | None) -> DataConfi
     folder = run if run.is_dir() else run.parent
     has_config = data is None or (folder / run_dir.CONFIG).exists()
     config = run_dir.load_data_config(folder) if has_config else DataConfig()
-    changes = {key: value for key, value in (("data", data), ("data_dir", data_dir)) if value is not None}
     if data is not None and data != config.data:
-        changes |= {"train_split": None, "val_split": None}
-    return dataclasses.replace(config, **changes)
+        config = dataclasses.replace(config, data=data, train_split=None, val_split=None)
+    return config if data_dir is None else dataclasses.replace(config, data_dir=data_dir)
 
 
 def _check_writable(output: Path) -> None:

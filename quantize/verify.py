@@ -42,7 +42,7 @@ def verify(baseline: Path, candidate: Path, data: DataConfig) -> Report:
         if not path.is_file():
             raise UserError(f"no file {path}: expected a .tflite")
     source = datasets.open_source(data)
-    return comparison.compare(*(comparison.answers(path, source) for path in (baseline, candidate)), source)
+    return comparison.compare(comparison.answers(baseline, source), comparison.answers(candidate, source), source)
 
 
 def verify_in_child(baseline: Path, candidate: Path, data: DataConfig) -> Report:

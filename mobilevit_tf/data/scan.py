@@ -96,12 +96,13 @@ def _is_animated(image: Image.Image) -> bool:
 
 def _notes(image: Image.Image, data: bytes, suffix: str) -> list[str]:
     """What is unusual about a file that decodes; `image` is opened, its pixels untouched."""
-    notes = []
-    if suffix.lower() not in _USUAL_SUFFIXES.get(image.format, (f".{image.format.lower()}",)):
-        notes.append(f"named {suffix or 'without ending'}, is {image.format}")
-    elif image.format in ("WEBP", "GIF"):
-        notes.append(image.format)
-    if image.format != "MPO" and _is_animated(image):
+    notes: list[str] = []
+    kind = image.format or ""  # Pillow names it for every file that it opened
+    if suffix.lower() not in _USUAL_SUFFIXES.get(kind, (f".{kind.lower()}",)):
+        notes.append(f"named {suffix or 'without ending'}, is {kind}")
+    elif kind in ("WEBP", "GIF"):
+        notes.append(kind)
+    if kind != "MPO" and _is_animated(image):
         notes.append("several frames, only the first counts")
     if image.mode.startswith("I") or (image.format == "PNG" and data[24] == 16):
         notes.append("16 bits a channel, reduced to 8")

@@ -8,6 +8,7 @@ photos of ten ImageNet classes none does; a photo saved again, in a third of its
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import os
@@ -60,7 +61,7 @@ def twins_of(source: Source, progress: bool = True) -> tuple[Twin, ...]:
     photos = []
     with ThreadPool(os.cpu_count() or 1) as pool, bar:
         for split in source.splits:
-            for photo in pool.imap(lambda example, split=split: _look(example, split), source.examples(split), 8):
+            for photo in pool.imap(functools.partial(_look, split=split), source.examples(split), 8):
                 photos += [photo] if photo else []
                 bar.update()
     return find_twins(photos)

@@ -67,11 +67,12 @@ def _split_expressions(builder: tfds.core.DatasetBuilder, config: DataConfig) ->
     if not (train or val) and not held_out:
         percent = round(100 * (1 - config.val_fraction))
         train, val = f"train[:{percent}%]", f"train[{percent}%:]"
-    if val is None and held_out is None:
+    val = val or held_out
+    if not val:
         raise UserError(
             f"{config.data!r} has no split of its own to validate on: give --val_split beside --train_split"
         )
-    expressions = {"train": train or "train", "val": val or held_out}
+    expressions = {"train": train or "train", "val": val}
     if "test" in own and "test" not in expressions["val"]:
         expressions["test"] = "test"
     for expression in expressions.values():

@@ -11,7 +11,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,7 @@ class Evaluation:
     @property
     def macro_f1(self) -> float:
         """Mean F1 of the classes that have photos: each class counts the same, however rare."""
-        return float(np.mean([scores.f1 for scores in self.per_class if scores.support]))
+        return float(np.mean([scores.f1 for scores in self.per_class if scores.f1 is not None]))
 
     def worst_mistakes(self, count: int) -> list[int]:
         """Indices of up to `count` misclassified photos, the surest mistake first."""
@@ -221,7 +221,7 @@ def _batches(
             raise UserError(f"{example.id}: {error}: run with --dry_run for a list of such files") from error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting = deque()
+        waiting: deque[tuple[Example, Future[np.ndarray]]] = deque()
 
         def take() -> tuple[list[Example], np.ndarray]:
             pairs = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]

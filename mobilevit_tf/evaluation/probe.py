@@ -60,8 +60,8 @@ def check(path: str) -> None:
     """Loads the file and runs it on a black picture and on noise. Raises UserError."""
     try:
         model = TFLiteModel(path)
-        black = np.zeros((*model.spec.size, 3), np.uint8)
-        noise = np.random.default_rng(0).integers(0, 256, black.shape, np.uint8)
+        shape = (*model.spec.size, 3)
+        black, noise = np.zeros(shape, np.uint8), np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         for image in (black, noise):
             scores = model.scores(image)
             if not (np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1.001):

@@ -34,7 +34,7 @@ def _eesp(
     grouped 1x1.
     """
     reduced = conv.conv_norm(x, channels // BRANCHES, f"{name}_reduce", groups=BRANCHES, act="prelu")
-    fused = []
+    fused: list[tf_keras.KerasTensor] = []
     for branch, dilation in enumerate(dilations):
         y = _dilated(reduced, dilation, stride, f"{name}_branch{branch}")
         fused.append(keras_layers.Add(name=f"{name}_fuse{branch}")([y, fused[-1]]) if fused else y)

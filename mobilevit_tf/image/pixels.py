@@ -140,7 +140,9 @@ def _to_srgb(image: Image.Image) -> Image.Image:
             return image
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), intent, mode)
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), intent, mode)
+        assert converted is not None, "only in place there is nothing to return"
+        return converted
     except (ImageCms.PyCMSError, OSError):
         return image
 
@@ -192,7 +194,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_DECODED_PIXELS) -> Image.Ima
         with _decoding(image, full_size):
             image.load()
             _check_exif_size(image)  # a PNG may have it behind the pixels
-            turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+            turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
             rgb = _to_rgb(image)
             del image
             return rgb if turn is None else rgb.transpose(turn)

@@ -93,7 +93,8 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
         model = dataclasses.replace(model, spec=dataclasses.replace(model.spec, color_order=flags.color_order))
     if flags.rgb:
         model = in_order(model, "RGB")
-    labels, left_out = _new_labels(flags, model), ()
+    labels = _new_labels(flags, model)
+    left_out: tuple[str, ...] = ()
     if len(labels) == model.config.num_classes:
         model = dataclasses.replace(model, labels=labels)  # names for the classifier that the file holds
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -96,8 +97,11 @@ class Naming:
         return f"{self.stem}.{self.conv}.weight"
 
 
+Names = TypeVar("Names", bound=Naming)
+
+
 @dataclasses.dataclass(frozen=True)
-class Family:
+class Family(Generic[Names]):
     """What is published of one family of models.
 
     Attributes:
@@ -113,10 +117,10 @@ class Family:
 
     title: str
     module: str
-    namings: Mapping[str, Naming]
+    namings: Mapping[str, Names]
     specs: Mapping[str, Mapping[int, ImageSpec]]
-    weight_map: Callable[[Naming, str], dict[str, Source]]
-    telltale: Callable[[Naming], str]
+    weight_map: Callable[[Names, str], dict[str, Source]]
+    telltale: Callable[[Names], str]
     telltale_title: str
     variants: Mapping[int, str]
 

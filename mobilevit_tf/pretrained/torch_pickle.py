@@ -41,7 +41,7 @@ class _Storage(NamedTuple):
 
     key: str
     dtype: str
-    count: int
+    length: int
 
 
 class _Tensor(NamedTuple):
@@ -102,16 +102,16 @@ def _check_opcodes(stream: io.BytesIO) -> None:
     """Refuses the pickle that begins here where reading it could take more than its own size; leaves the place."""
     start = stream.tell()
     for number, (opcode, argument, place) in enumerate(pickletools.genops(stream)):
-        if number >= MAX_OPCODES or place - start > MAX_PICKLE_BYTES:
+        if number >= MAX_OPCODES or place is None or place - start > MAX_PICKLE_BYTES:
             raise ValueError("more objects than a file of weights has")
-        if opcode.name in _PUTS and argument > MAX_OPCODES:
+        if opcode.name in _PUTS and isinstance(argument, int) and argument > MAX_OPCODES:
             raise ValueError("a memo of impossible size")
         if isinstance(argument, int) and argument.bit_length() > 63 and argument != _LEGACY_MAGIC:
             raise ValueError("a number of impossible size")
     stream.seek(start)
 
 
-def _unpickle(unpickler: Callable[[io.BytesIO], _Unpickler], stream: io.BytesIO) -> object:
+def _unpickle(unpickler: Callable[[io.BytesIO], _Unpickler], stream: io.BytesIO) -> Any:
     _check_opcodes(stream)
     return unpickler(stream).load()
 
@@ -188,7 +188,7 @@ def _load_zip(data: bytes) -> object:
 
         def read(storage: _Storage) -> bytes:
             content = _stored(archive, f"{root}data/{storage.key}")
-            if len(content) != storage.count * _item_size(storage.dtype):
+            if len(content) != storage.length * _item_size(storage.dtype):
                 raise ValueError("a storage of another length than stated")
             return content
 
@@ -210,7 +210,7 @@ def _load_legacy(data: bytes) -> object:
         count = int.from_bytes(stream.read(8), "little")
         storage = unpickler.storages[str(key)]
         blocks[storage.key] = stream.read(count * _item_size(storage.dtype))
-        if count != storage.count or len(blocks[storage.key]) != count * _item_size(storage.dtype):
+        if count != storage.length or len(blocks[storage.key]) != count * _item_size(storage.dtype):
             raise EOFError("a storage is cut off")
     return _Reader(lambda storage: blocks[storage.key], len(data)).materialise(state)
 

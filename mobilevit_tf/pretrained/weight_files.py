@@ -85,7 +85,7 @@ def _safetensor(file: str, name: str, entry: Mapping) -> tuple[str, np.ndarray]:
 
 def _flatten(state: object, name: str) -> tuple[dict[str, np.ndarray], str]:
     """The dictionary of arrays inside the containers, and the containers' names."""
-    path = []
+    path: list[str] = []
     while isinstance(state, dict):
         key = next((key for key in CONTAINERS if isinstance(state.get(key), dict)), None)
         if key is None:

@@ -35,7 +35,7 @@ def table(evaluation: Evaluation, areas: Sequence[float | None], ids: Mapping[st
       ids: what the data itself calls a class, by its name.
     """
     pairs = list(zip(evaluation.per_class, areas, strict=True))
-    judged = sorted((pair for pair in pairs if pair[0].support), key=lambda pair: pair[0].f1)
+    judged = sorted((pair for pair in pairs if pair[0].support), key=lambda pair: pair[0].f1 or 0.0)
     rows = [_row(row, area, ids) for row, area in judged]
     rows += [_not_judged(row, ids) for row, _ in pairs if not row.support]
     head = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mobilevit_tf import catalog
@@ -36,7 +36,8 @@ def accuracy_interval(share: float, count: int) -> tuple[float, float]:
     z = 1.959964
     center = share + z * z / (2 * count)
     spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return tuple(min(1.0, max(0.0, (center + side) / (1 + z * z / count))) for side in (-spread, spread))
+    low, high = ((center + side) / (1 + z * z / count) for side in (-spread, spread))
+    return max(0.0, low), min(1.0, high)
 
 
 def confused_pairs(evaluation: Evaluation, count: int) -> list[tuple[str, str, int]]:
@@ -77,7 +78,7 @@ def _text(value: object) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#~$&])", r"\\\1", " ".join(str(value).split()))
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
     lines = [head, tuple("---" if column == 0 else "---:" for column in range(len(head)))]
     lines += [tuple(_text(cell) for cell in row) for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -136,7 +137,7 @@ def _limits(evaluation: Evaluation, recipe: Recipe, source: Source) -> str:
         "Scores are not probabilities of being right: label smoothing and augmentation shift them.",
     ]
     present = [row for row in evaluation.per_class if row.support]
-    weakest = sorted(present, key=lambda row: row.f1)[:3]
+    weakest = sorted(present, key=lambda row: row.f1 or 0.0)[:3]
     lines.append("Weakest classes by F1: " + ", ".join(f"{_text(row.label)} ({row.f1:.3f})" for row in weakest) + ".")
     for true, predicted, photos in confused_pairs(evaluation, 1):
         lines.append(f"Most frequent mistake: {_text(true)} taken for {_text(predicted)} ({photos} photos).")

@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.typing import RcKeyType
 
 from mobilevit_tf.evaluation import confidence
 
@@ -25,7 +26,7 @@ _INK = "#010203"  # stands for the page's text colour until the SVG is written
 _FIRST, _SECOND = "#3b82f6", "#f97316"  # readable on white and on near black
 _SHADES = LinearSegmentedColormap.from_list("shades", ["#3b82f600", "#3b82f6ff"])  # from transparent, for both themes
 _MAX_LABELED_CLASSES = 25
-_STYLE = {
+_STYLE: dict[RcKeyType, object] = {
     "svg.fonttype": "none",  # real text: it can be searched and takes the page's font
     "text.parse_math": False,  # a "$" in a class name is a "$"
     "font.family": "sans-serif",
@@ -113,8 +114,10 @@ def confusion(matrix: np.ndarray, labels: Sequence[str]) -> str:
         if classes > _MAX_LABELED_CLASSES:
             return
         names = [shortened(label) for label in labels]
-        slanted = {"rotation": 45, "ha": "right"} if max(map(len, names)) > 3 else {}
-        axes.set_xticks(range(classes), names, **slanted)
+        if max(map(len, names)) > 3:
+            axes.set_xticks(range(classes), names, rotation=45, ha="right")
+        else:
+            axes.set_xticks(range(classes), names)
         axes.set_yticks(range(classes), names)
         axes.tick_params(length=0)
         for row, column in zip(*np.nonzero(matrix), strict=True):
@@ -172,8 +175,10 @@ def _svg(title: str, inches: tuple[float, float], draw: Any) -> str:
 
 def _inline(document: str, title: str) -> str:
     """Matplotlib's SVG file -> an element for an HTML page: no header, no metadata, no ids that another figure has."""
-    view_box = re.search(r'viewBox="([^"]*)"', document)[1]
-    body = re.search(r"</metadata>(.*)</svg>", document, re.DOTALL)[1]
+    found = re.search(r'viewBox="([^"]*)".*?</metadata>(.*)</svg>', document, re.DOTALL)
+    if found is None:
+        raise ValueError("Matplotlib writes another form of SVG than the page is made for")
+    view_box, body = found.groups()
     body = re.sub(r"<style.*?</style>", "", body, count=1, flags=re.DOTALL)
     body = re.sub(r'<g id="[^"]*">', "<g>", body)
     body = re.sub(r"font-family: [^;]*;", "", body).replace(_INK, "currentColor")

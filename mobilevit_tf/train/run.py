@@ -174,6 +174,7 @@ class Run:
             shown = f"epoch {row['epoch']}/{train.epochs}  loss {row['train_loss']:.3f}  "
             shown += f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2%}  " if "val_top1" in row else ""
             bar.write(f"{shown}{row['images_per_second']:.0f} images/s")
+        if log is not None:
             log.write(row, progress.step)
         if "val_top1" in row and all(row["val_top1"] > entry.get("val_top1", -1) for entry in progress.history[:-1]):
             self.save_model("best.safetensors")  # of equals the first, as metrics.json says
@@ -222,7 +223,7 @@ class Run:
         if not (asked if self.hosts == 1 else self._sum(float(asked))):
             return
         self._save()
-        name = signal.Signals(self.stop_signal).name if asked else "another worker"
+        name = "another worker" if self.stop_signal is None else signal.Signals(self.stop_signal).name
         raise UserError(f"stopped by {name} at step {self.progress.step}, all is saved; go on with the same command "
                         f"and --model_dir={self.run_dir}")  # fmt: skip
 

@@ -127,13 +127,13 @@ class Trainer:
             tf_keras.mixed_precision.set_global_policy(policy)
         if not self._ema_model_current:
             self._ema_model_current = True
-            for flat, variables in self._averages():
+            for flat, variables in self._averages(self._ema_model):
                 flat.give(variables)
         return self._ema_model
 
-    def _averages(self) -> list[tuple[FlatWeights, list[tf.Variable]]]:
+    def _averages(self, ema_model: tf_keras.Model) -> list[tuple[FlatWeights, list[tf.Variable]]]:
         """Every average with the variables of `ema_model` that it belongs to."""
-        twins = {variable.name: variable for variable in self._ema_model.weights}
+        twins = {variable.name: variable for variable in ema_model.weights}
         averages = [*self._average.values(), *([self._average_statistics] if self._average_statistics else [])]
         return [(flat, [twins[variable.name] for variable in flat.variables]) for flat in averages]
 
@@ -148,7 +148,7 @@ class Trainer:
         for flat in self._learned.values():
             flat.take()
         if self._ema_model is not None:
-            for flat, variables in self._averages():
+            for flat, variables in self._averages(self._ema_model):
                 flat.take(variables)
 
     def train_steps(

@@ -47,7 +47,7 @@ def complaint(path: Path | None, error: UserError) -> str:
     return render.notice(f"{path.name}: {error}" if isinstance(error, BadImage) and path else str(error))
 
 
-def add(store: ModelStore, chosen: gr.Dropdown, inference: dict[str, object]) -> None:
+def add(store: ModelStore, chosen: gr.Dropdown, inference: settings.InferenceQueue) -> None:
     """Builds the tab; `inference` holds the queue's settings for events that use an interpreter."""
     with gr.Row():
         with gr.Column(min_width=300):

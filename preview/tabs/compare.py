@@ -10,13 +10,14 @@ import gradio as gr
 from mobilevit_tf.errors import UserError
 from preview import answers, render
 from preview.open_models import ModelStore
+from preview.settings import InferenceQueue
 from preview.tabs.classify import WELCOME, complaint, examples, photo_input, protocol_switch
 from preview.uploads import read_photo
 
 NEEDS_TWO = "Choose two models or more; open another file above, for example the float32 export beside the int8 one"
 
 
-def add(store: ModelStore, inference: dict[str, object]) -> gr.CheckboxGroup:
+def add(store: ModelStore, inference: InferenceQueue) -> gr.CheckboxGroup:
     """Builds the tab; returns the choice of models, which the page extends when a file is opened."""
     choices = store.choices()
     compared = gr.CheckboxGroup(

@@ -47,11 +47,6 @@ def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | No
     single = runtime.latency([baseline.path, candidate.path], 1)
     several = runtime.latency([baseline.path, candidate.path], runtime.all_threads())
     crop, stretch = candidate.crop, candidate.stretch
-    fitted = {} if fit is None else {
-        "temperature_photos": fit.photos,
-        "calibration_error_before": fit.error_before,
-        "calibration_error_after": fit.error_after,
-    }  # fmt: skip
     return Report(
         file=candidate.path.name,
         mode=model.info.mode,
@@ -81,7 +76,9 @@ def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | No
         **runtime.footprint(candidate.path),
         **runtime.operators(candidate.path),
         **scores.changes(baseline.crop, crop),
-        **fitted,
+        temperature_photos=fit.photos if fit else None,
+        calibration_error_before=fit.error_before if fit else None,
+        calibration_error_after=fit.error_after if fit else None,
     )
 
 

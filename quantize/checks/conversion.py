@@ -21,6 +21,7 @@ from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.evaluate import Evaluation
 from quantize.checks import scores
 from quantize.checks.report import Report
+from quantize.layers.reproducible import LEVELS
 from quantize.steps import settle
 
 # A right layer departs by up to 1 step (the pooling, whose mean is rounded twice), also in a weak model
@@ -91,7 +92,7 @@ def layer_gaps(quantised: tf_keras.Model, path: Path, images: np.ndarray, pixels
         starts = [quantised.input if source is None else source.output for source in sources]
         keras = tf_keras.Model(starts, wrapper.output)(given, training=False).numpy()
         low, high = settle.get_range(wrapper)
-        steps = (file - keras) / ((high - low) / settle.LEVELS)
+        steps = (file - keras) / ((high - low) / LEVELS)
         gaps.append(LayerGap(wrapper.layer.name, float(np.sqrt((steps**2).mean(tuple(range(steps.ndim - 1))).max()))))
     return gaps
 

@@ -18,8 +18,8 @@ def render(report: Report) -> str:
     parts.append(section("Classes", _table(("class", "baseline", "this file"), _classes(report))))
     parts.append(section("Photos whose answer changed", _changed(report)))
     if report.layers is not None:
-        rows = [(row.layer, f"{row.relative_error:.3f}") for row in report.layers]
-        parts.append(section("Layers that depart most from float", _table(("layer", "relative error"), rows)))
+        errors = [(row.layer, f"{row.relative_error:.3f}") for row in report.layers]
+        parts.append(section("Layers that depart most from float", _table(("layer", "relative error"), errors)))
     if report.saturation is not None:
         rows = [(r.layer, f"{r.low:.3g}", f"{r.high:.3g}", f"{r.saturated:.2%}") for r in report.saturation]
         parts.append(section("Activation ranges", _table(("layer", "lowest", "highest", "saturated"), rows)))

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -39,12 +40,23 @@ REASONS = {
 }
 
 
-def operators(path: str | Path) -> dict:
-    """Operators of a file by type and count, delegate partitions, and what was not delegated.
+class Delegated(TypedDict):
+    """Delegate partitions of a file, its operators by type and count, and what was not delegated."""
 
-    Returns:
-      {"partitions", "operators": {type: count}, "not_delegated": [Operator]}
-    """
+    partitions: int
+    operators: dict[str, int]
+    not_delegated: list[Operator]
+
+
+class Footprint(TypedDict):
+    """What loading a file and classifying once adds to a process: milliseconds and bytes."""
+
+    load_ms: float
+    memory_bytes: int
+
+
+def operators(path: str | Path) -> Delegated:
+    """What the delegate takes of a file."""
     interpreter = Interpreter(str(path), num_threads=1)
     interpreter.allocate_tensors()
     plain = Interpreter(
@@ -86,7 +98,7 @@ def latency(paths: Sequence[str | Path], threads: int) -> list[float]:
     """Median milliseconds of one inference for each file, the files taking turns; preprocessing is not in it."""
     models = [TFLiteModel(path, num_threads=threads) for path in paths]
     images = [np.random.default_rng(0).integers(0, 256, (*model.spec.size, 3), np.uint8) for model in models]
-    medians = [[] for _ in models]
+    medians: list[list[float]] = [[] for _ in models]
     for model, image in zip(models, images, strict=True):
         _times(model, image, 5)  # warm-up
     for _ in range(ROUNDS):
@@ -128,8 +140,12 @@ print(json.dumps({"load_ms": load, "memory_bytes": resident() - before}))
 """
 
 
-def footprint(path: str | Path) -> dict:
-    """{"load_ms", "memory_bytes"}: what loading a file and classifying once adds to a process of its own (Linux)."""
+def footprint(path: str | Path) -> Footprint:
+    """The cost of a file in a process of its own (Linux).
+
+    Raises:
+      UserError: where it does not run.
+    """
     child = subprocess.run([sys.executable, "-c", _FOOTPRINT, str(path)], capture_output=True, text=True, check=False)
     if child.returncode:
         raise UserError(f"{path} does not run: it is damaged, export it again")

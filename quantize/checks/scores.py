@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypedDict
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -107,8 +108,15 @@ def _accuracy(scores: np.ndarray, y_true: np.ndarray) -> float:
     return float((scores.argmax(1) == y_true).mean())
 
 
-def changes(baseline: Evaluation, candidate: Evaluation) -> dict:
-    """Per-class recall before and after, and the photos whose answer changed, the largest change of score first."""
+class Changes(TypedDict):
+    """Recall by class, and the photos whose answer changed, the largest change of score first."""
+
+    classes: list[ClassRecall]
+    changed: list[Change]
+
+
+def changes(baseline: Evaluation, candidate: Evaluation) -> Changes:
+    """What another file changes for the same photos."""
     labels = candidate.labels
     before, after = ({row.label: row.recall for row in e.per_class} for e in (baseline, candidate))
     moved = np.flatnonzero(baseline.y_pred != candidate.y_pred)

@@ -200,7 +200,7 @@ class PlaceProduct(_OfPlaces):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         values, context = inputs
         size, channels = self.patch_size, values.shape[-1]
-        places = (1, size, 1, size * channels)  # beside [H / p, p, W / p, p * C]
+        places: tuple[int, ...] = (1, size, 1, size * channels)  # beside [H / p, p, W / p, p * C]
         if values.shape[0] != 1:
             places = (-1, *places)
         mixed = self.split(values) * tf.reshape(context, places)

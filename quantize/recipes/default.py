@@ -55,8 +55,8 @@ _REPRODUCIBLE: dict[type, type] = {
 class DefaultRecipe:
     """See `quantize.recipe.Recipe`."""
 
-    modes = MODES
-    reads_row_maxima = (folded.Exponential,)
+    modes: tuple[str, ...] = MODES
+    reads_row_maxima: tuple[type, ...] = (folded.Exponential,)
 
     def lower(self, graph: Graph, spec: ImageSpec) -> Graph:
         graph = fold.drop_dropout(graph)

@@ -40,7 +40,8 @@ def _activation(name: str) -> tuple[type, Mapping[str, Any]]:
 
 def constant_arithmetic(graph: Graph) -> Graph:
     """x + c and x * c, which Keras keeps as operators with arguments, become `Rescaling` layers."""
-    changed, names = [], {}
+    changed: list[Node] = []
+    names: dict[str, str] = {}
     for node in graph.nodes.values():
         operator = node.config.get("function", "")
         values = [value for value in (*node.args, *node.kwargs.values()) if isinstance(value, int | float)]

@@ -16,7 +16,8 @@ from quantize.checks.report import LayerError, Saturation
 from quantize.recipe import Range
 from quantize.steps import qat
 
-KEPT = 0.9999  # of a layer's values; minimum to maximum, 0.99999, 0.999 and least square error: docs/quantisation_notebook.md
+# Of a layer's values; docs/quantisation_notebook.md has the extremes, 0.99999, 0.999 and least square error beside it.
+KEPT = 0.9999
 _BINS, _NARROWEST = 4096, 1e-6
 
 

@@ -120,7 +120,7 @@ def _set_tables(model: schema.ModelT) -> None:
     """
     graph, operator = model.subgraphs[0], schema.BuiltinOperator
     maker = {output: op for op in graph.operators for output in op.outputs}
-    readers = {}
+    readers: dict[int, list[schema.OperatorT]] = {}
     for op in graph.operators:
         for tensor in op.inputs:
             readers.setdefault(tensor, []).append(op)

@@ -7,6 +7,7 @@ so that they hold for every family.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -81,6 +82,10 @@ def average_pools_as_convolutions(graph: Graph) -> Graph:
     return graph.with_nodes(*changed)
 
 
+def _is_named(name: str, node: Node) -> bool:
+    return node.name == name
+
+
 def plain_convolutions(graph: Graph) -> Graph:
     """Matrix products over the channels, which train faster, as the 1x1 convolutions that they are."""
     pointwise = [node for node in graph.nodes.values() if issubclass(node.kind, blocks.PointwiseConv2D)]
@@ -103,7 +108,7 @@ def dense_as_convolutions(graph: Graph) -> Graph:
         else:
             pixel = Node(f"{dense.name}_pixel", keras_layers.Reshape, {"target_shape": (1, 1, *source.shape)},
                          (Ref(source.name),))  # fmt: skip
-            graph = graph.inserted(pixel, source.name, lambda node, name=name: node.name == name)
+            graph = graph.inserted(pixel, source.name, functools.partial(_is_named, name))
             conv = conv.reading({source.name: pixel.name})
         flat = "logits" if graph.output == dense.name else f"{dense.name}_flat"
         graph = graph.with_nodes(dataclasses.replace(conv, shape=(1, 1, *dense.shape)))

@@ -51,7 +51,7 @@ def choose(labels: np.ndarray, config: CalibrationConfig) -> np.ndarray:
     return np.sort(order[: config.images])
 
 
-def load(source: Source, split: str, indices: Sequence[int], spec: ImageSpec) -> np.ndarray:
+def load(source: Source, split: str, indices: Sequence[int] | np.ndarray, spec: ImageSpec) -> np.ndarray:
     """uint8 [len(indices), height, width, 3]: evaluation preprocessing of the photos at these places of the split.
 
     Raises:

@@ -87,7 +87,9 @@ def test_a_missed_threshold_leaves_the_older_file(trained_run, tmp_path):
     spoiled = ("--epochs=1", "--learning_rate=1")  # fine-tuning at such a rate forgets everything
     made = export(f"--run={trained_run}", *spoiled, "--min_agreement=1", f"--output={output}")
     assert made.returncode == 1 and "is below --min_agreement=100.00%" in made.stderr.splitlines()[-1]
-    assert output.read_bytes() == b"older" and sorted(p.name for p in tmp_path.iterdir()) == ["model.tflite"]
+    kept = ["model.refused.report.html", "model.refused.report.json", "model.refused.tflite"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*kept, "model.tflite"]
+    assert output.read_bytes() == b"older"
 
 
 def test_a_kill_in_the_middle_leaves_the_older_file(trained_run, tmp_path):

@@ -92,11 +92,11 @@ def _layer_class_attention(tokens: list, size: Size) -> tf_keras.KerasTensor:
     last = ((0, 0), (depth - 1, 0))
     query = keras_layers.Cropping2D(last, name="lca_last_normed")(normed)  # [B, 1, 1, C]
     x = keras_layers.Cropping2D(last, name="lca_last")(x)
-    parts = [
+    query, key, value = (
         transformer.dense(source, size.dim, f"lca_attention_{part}")
         for part, source in (("query", query), ("key", normed), ("value", normed))
-    ]
-    y = transformer.attend(*parts, size.num_heads, "lca_attention")
+    )
+    y = transformer.attend(query, key, value, size.num_heads, "lca_attention")
     x = transformer.add_branch(x, transformer.dense(y, size.dim, "lca_attention_output"), "lca", 1, 0.0)
     y = transformer.mlp(transformer.layer_norm(x, "lca_norm2"), size.hidden, "lca")
     return transformer.class_features(transformer.add_branch(x, y, "lca", 2, 0.0))
