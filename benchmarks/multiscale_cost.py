@@ -14,6 +14,7 @@ import tensorflow as tf
 from absl import app, flags
 from train_contenders import CLASSES, noise  # beside this script
 
+from mobilevit_tf import distribution
 from mobilevit_tf.config import ModelConfig, TrainConfig
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.families import mobilevit
@@ -68,7 +69,7 @@ def _main(argv: list[str]) -> None:
         config,
         ImageSpec(base, base),
         None,
-        trainer.make_strategy("mirrored"),
+        distribution.make_strategy("mirrored"),
     )
     print("| size | images a step | first step s | later steps, median s | images/s |\n|---|---|---|---|---|")
     for size in sizes:

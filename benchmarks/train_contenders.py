@@ -70,6 +70,7 @@ def ours(size: int, batch: int, steps: int, ema_decay: float = 0.0) -> dict:
     import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
     import tensorflow as tf
 
+    from mobilevit_tf import distribution
     from mobilevit_tf.config import ModelConfig, TrainConfig
     from mobilevit_tf.families import mobilevit
     from mobilevit_tf.image.image_spec import ImageSpec
@@ -78,7 +79,7 @@ def ours(size: int, batch: int, steps: int, ema_decay: float = 0.0) -> dict:
     data = noise(size, batch)
 
     def start():
-        strategy = trainer.make_strategy("mirrored")
+        strategy = distribution.make_strategy("mirrored")
         config = TrainConfig(
             input_size=size, batch_size=batch, weight_decay=WEIGHT_DECAY, label_smoothing=LABEL_SMOOTHING,
             ema_decay=ema_decay, clip_norm=0.0,

@@ -38,6 +38,22 @@ def _protocol(value: str) -> str:
 def add(store: ModelStore, workers: int, inference: InferenceQueue) -> None:
     """Adds the endpoints, behind components that nobody sees."""
 
+    def models() -> object:
+        """The open models: [{"key", "title", and what the Model tab shows}]."""
+        return [{"key": key, "title": title, **facts(store.get(key))} for title, key in store.choices()]
+
+    with gr.Row(visible=False):
+        button, photo, files = gr.Button(), Photo(image_mode=None, type="filepath"), Files(file_count="multiple")
+        model, protocol = gr.Textbox("", label="Model"), gr.Textbox("crop", label="Protocol")
+        answer, csv_file = gr.JSON(), gr.File()
+    button.click(_classify(store), [photo, model, protocol], answer, api_name="classify", **inference)
+    button.click(_compare(store), [photo, model, protocol], answer, api_name="compare", **inference)
+    folder = _folder(store, workers)
+    button.click(folder, [files, model, protocol], [answer, csv_file], api_name="folder", concurrency_limit=2)
+    button.click(models, None, answer, api_name="models")
+
+
+def _classify(store: ModelStore) -> Callable[..., object]:
     def classify(photo: Path | None, model: str, protocol: str) -> object:
         """One picture -> {"label", "unsure", "confidences": [{"label", "confidence"}, ...], ...}, best first.
 
@@ -50,6 +66,10 @@ def add(store: ModelStore, workers: int, inference: InferenceQueue) -> None:
             lambda: answers.classify(store.get(model), read_photo(photo), _protocol(protocol)).to_json(), photo
         )
 
+    return classify
+
+
+def _compare(store: ModelStore) -> Callable[..., object]:
     def compare(photo: Path | None, models: str, protocol: str) -> object:
         """One picture -> {"agree", "answers": [as /classify, with "largest_difference"]}.
 
@@ -66,6 +86,10 @@ def add(store: ModelStore, workers: int, inference: InferenceQueue) -> None:
 
         return _told(answer, photo)
 
+    return compare
+
+
+def _folder(store: ModelStore, workers: int) -> Callable[..., tuple[object, str]]:
     def folder(
         files: list[Path],
         model: str,
@@ -89,15 +113,4 @@ def add(store: ModelStore, workers: int, inference: InferenceQueue) -> None:
         }
         return summary, str(csv_file)
 
-    def models() -> object:
-        """The open models: [{"key", "title", and what the Model tab shows}]."""
-        return [{"key": key, "title": title, **facts(store.get(key))} for title, key in store.choices()]
-
-    with gr.Row(visible=False):
-        button, photo, files = gr.Button(), Photo(image_mode=None, type="filepath"), Files(file_count="multiple")
-        model, protocol = gr.Textbox("", label="Model"), gr.Textbox("crop", label="Protocol")
-        answer, csv_file = gr.JSON(), gr.File()
-    button.click(classify, [photo, model, protocol], answer, api_name="classify", **inference)
-    button.click(compare, [photo, model, protocol], answer, api_name="compare", **inference)
-    button.click(folder, [files, model, protocol], [answer, csv_file], api_name="folder", concurrency_limit=2)
-    button.click(models, None, answer, api_name="models")
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from preview import gradio_setup  # noqa: F401  # isort: skip (decides how Gradio is loaded)
@@ -84,27 +85,31 @@ def build(store: ModelStore, workers: int) -> gr.Blocks:
             tab_model.add(store, chosen, page)
         api.add(store, workers, inference)
 
-        def open_file(path: Path | None, keys: list[str]) -> tuple[object, ...]:
-            try:
-                if path is None:
-                    raise UserError("no file came: choose a .tflite")
-                model = store.open(path, path.name, added=True)
-            except UserError as error:
-                print(f"error: {error}", file=sys.stderr, flush=True)
-                told = render.notice(f"{error}; the page goes on with the model it had")
-                return gr.update(), gr.update(), gr.update(value=told, visible=True)
-            choices, wanted = store.choices(), [*keys, model.key]
-            still = [key for _, key in choices if key in wanted]
-            return (
-                gr.update(choices=choices, value=model.key),
-                gr.update(choices=choices, value=still),
-                gr.update(value=render.notice(f"Opened {model.title}", "hint"), visible=True),
-            )
-
-        opened.upload(open_file, [opened, compared], [chosen, compared, message], api_visibility="private")
+        opened.upload(_opener(store), [opened, compared], [chosen, compared, message], api_visibility="private")
         page.load(lambda: [gr.update(choices=store.choices())] * 2, None, [chosen, compared], api_visibility="private")
     page.queue(max_size=settings.MAX_WAITING, default_concurrency_limit=workers)
     return page
+
+
+def _opener(store: ModelStore) -> Callable[..., tuple[object, ...]]:
+    def open_file(path: Path | None, keys: list[str]) -> tuple[object, ...]:
+        try:
+            if path is None:
+                raise UserError("no file came: choose a .tflite")
+            model = store.open(path, path.name, added=True)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            told = render.notice(f"{error}; the page goes on with the model it had")
+            return gr.update(), gr.update(), gr.update(value=told, visible=True)
+        choices, wanted = store.choices(), [*keys, model.key]
+        still = [key for _, key in choices if key in wanted]
+        return (
+            gr.update(choices=choices, value=model.key),
+            gr.update(choices=choices, value=still),
+            gr.update(value=render.notice(f"Opened {model.title}", "hint"), visible=True),
+        )
+
+    return open_file
 
 
 def serve(page: gr.Blocks, port: int | None, share: bool) -> str:

@@ -13,6 +13,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import tensorflow as tf
 
+from mobilevit_tf import distribution
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.image.image_spec import ImageSpec
@@ -26,7 +27,7 @@ from mobilevit_tf.train.epochs import Epochs
 from mobilevit_tf.train.guards import PhotosLost, readable_data_errors, stop_signals
 from mobilevit_tf.train.multiscale import Step
 from mobilevit_tf.train.run_dir import CHECKPOINTS, RunConfig, require_kept
-from mobilevit_tf.train.trainer import Trainer, place_in_cluster
+from mobilevit_tf.train.trainer import Trainer
 
 _LOGGER = logging.getLogger(__name__)
 MAX_ROLLBACKS = 3
@@ -45,7 +46,7 @@ class Run:
     ) -> None:  # fmt: skip
         self.config, self.source, self.spec, self.trainer, self.run_dir = config, source, spec, trainer, run_dir
         self.license = license
-        self.host, self.hosts = place_in_cluster(trainer.strategy)
+        self.host, self.hosts = distribution.place_in_cluster(trainer.strategy)
         self.is_chief = self.host == 0
         self.replicas = trainer.strategy.num_replicas_in_sync
         self.epochs = Epochs(config, source, self.host, self.hosts, self.replicas)
@@ -65,15 +66,9 @@ class Run:
         if before not in (0, self.train_images):
             raise UserError(f"{self.run_dir} was begun on {before} training photos, now there are {self.train_images}: "
                             "choose another --model_dir")  # fmt: skip
-        if self.hosts > 1 and self._sum(step) != step * self.replicas:
+        if self.hosts > 1 and distribution.sum_of_replicas(self.trainer.strategy, step) != step * self.replicas:
             raise UserError(f"not every worker found the checkpoint of step {step}: --model_dir must be one folder "
                             "that all of them reach")  # fmt: skip
-
-    def _sum(self, value: float) -> float:
-        """Sum of every replica's value, on all workers: each of them must call this."""
-        strategy = self.trainer.strategy
-        values = strategy.run(tf.identity, (tf.constant(value, tf.float64),))
-        return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
 
     @property
     def folder(self) -> Path:
@@ -220,7 +215,7 @@ class Run:
     def _stop_if_asked(self) -> None:
         """Saves and ends the run where this worker or another got a signal; all end together, or saving would hang."""
         asked = self.stop_signal is not None
-        if not (asked if self.hosts == 1 else self._sum(float(asked))):
+        if not (asked if self.hosts == 1 else distribution.sum_of_replicas(self.trainer.strategy, float(asked))):
             return
         self._save()
         name = "another worker" if self.stop_signal is None else signal.Signals(self.stop_signal).name

@@ -12,7 +12,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf import catalog
+from mobilevit_tf import catalog, distribution
 from mobilevit_tf.data import datasets, similar
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
@@ -47,8 +47,10 @@ def train_and_evaluate(config: RunConfig, source: Source, directory: Path, comma
       UserError: bad settings or data, a non-finite loss, a signal, another process that trains there; the last
         checkpoint is then intact.
     """
-    strategy = trainer.make_strategy(config.train.strategy)  # first: the collectives must exist before anything else
-    writes = trainer.place_in_cluster(strategy)[0] == 0  # of several workers one keeps the directory
+    strategy = distribution.make_strategy(
+        config.train.strategy
+    )  # first: the collectives must exist before anything else
+    writes = distribution.place_in_cluster(strategy)[0] == 0  # of several workers one keeps the directory
     with run_dir.locked(directory) if writes else contextlib.nullcontext():
         return _train_and_evaluate(config, source, directory, strategy, command)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,35 +12,10 @@ import tensorflow as tf
 import tf_keras
 
 from mobilevit_tf.config import TrainConfig
-from mobilevit_tf.errors import UserError
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.layers.dropout import dropout_seed
 from mobilevit_tf.train.flat_weights import FlatWeights, join
 from mobilevit_tf.train.optimizer import group_of, make_optimizer
-
-
-def make_strategy(name: str) -> tf.distribute.Strategy:
-    """ "mirrored": every GPU of this machine, or its one CPU; "multi_worker": TF_CONFIG's; "one_device"."""
-    if name == "mirrored":
-        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
-    if name == "multi_worker":
-        if "cluster" not in json.loads(os.environ.get("TF_CONFIG") or "{}"):
-            raise UserError("strategy multi_worker needs TF_CONFIG with a cluster and a task: see the README")
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
-    return tf.distribute.OneDeviceStrategy(device)
-
-
-def place_in_cluster(strategy: tf.distribute.Strategy) -> tuple[int, int]:
-    """(index of this host, number of hosts); the chief, where TF_CONFIG names one, is host 0."""
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return 0, 1
-    resolver = strategy.cluster_resolver
-    jobs = resolver.cluster_spec().as_dict()
-    chiefs, workers = len(jobs.get("chief", ())), len(jobs.get("worker", ()))
-    index = resolver.task_id + (chiefs if resolver.task_type == "worker" else 0)
-    return index, chiefs + workers
 
 
 def to_float(images: tf.Tensor, spec: ImageSpec, rgb: bool) -> tf.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from preview import gradio_setup  # isort: skip (decides how Gradio is loaded)
@@ -63,6 +64,17 @@ def add(store: ModelStore, chosen: gr.Dropdown, workers: int) -> None:
     )
     download = gr.DownloadButton("Download as CSV", visible=False, elem_id="folder-csv")
 
+    start.click(
+        _shower(store, workers),
+        [dropped, chosen, protocol],
+        [summary, table, download],
+        api_visibility="private",
+        show_progress_on=[summary],
+        concurrency_limit=2,
+    )
+
+
+def _shower(store: ModelStore, workers: int) -> Callable[..., tuple[object, ...]]:
     def show_folder(
         paths: list[Path],
         key: str,
@@ -83,11 +95,4 @@ def add(store: ModelStore, chosen: gr.Dropdown, workers: int) -> None:
             gr.update(value=str(csv_file), visible=True),
         )
 
-    start.click(
-        show_folder,
-        [dropped, chosen, protocol],
-        [summary, table, download],
-        api_visibility="private",
-        show_progress_on=[summary],
-        concurrency_limit=2,
-    )
+    return show_folder

@@ -43,10 +43,9 @@ def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | No
     if baseline.crop.labels != candidate.crop.labels:
         raise UserError(f"{baseline.path.name} and {candidate.path.name} do not have the same classes: "
                         "they cannot be compared")  # fmt: skip
-    model = TFLiteModel(candidate.path)
+    model, crop, stretch = TFLiteModel(candidate.path), candidate.crop, candidate.stretch
     single = runtime.latency([baseline.path, candidate.path], 1)
     several = runtime.latency([baseline.path, candidate.path], runtime.all_threads())
-    crop, stretch = candidate.crop, candidate.stretch
     return Report(
         file=candidate.path.name,
         mode=model.info.mode,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
@@ -53,22 +53,30 @@ def ranges(
         values = probe(batch, training=False)
         return tf.stack([tf.histogram_fixed_width(x, limits[i], _BINS) for i, x in enumerate(values)])
 
-    low, high = np.zeros(len(names)), np.zeros(len(names))
     batches = [spec.normalize(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
+    low, high, counts = _counted(batches, len(names), extremes, histograms)
+    found = {name: (float(low[i]), float(high[i])) for i, name in enumerate(names)}
+    return {
+        name: limits if name in maxima else within(counts[i], *limits) for i, (name, limits) in enumerate(found.items())
+    }
+
+
+def _counted(
+    batches: Sequence[np.ndarray], layers: int, extremes: Callable[..., Any], histograms: Callable[..., Any]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(lowest [layers], highest [layers], histogram between them [layers, bins]) over all batches."""
+    low, high = np.zeros(layers), np.zeros(layers)
     with ProgressBar(total=2 * len(batches), desc="calibration", unit="batch") as bar:
         for batch in batches:
             batch_low, batch_high = extremes(batch)
             low, high = np.minimum(low, batch_low.numpy()), np.maximum(high, batch_high.numpy())
             bar.update()
         limits = tf.constant(np.stack([low, np.maximum(high, low + _NARROWEST)], 1), tf.float32)
-        counts = np.zeros((len(names), _BINS), np.int64)
+        counts = np.zeros((layers, _BINS), np.int64)
         for batch in batches:
             counts += histograms(batch, limits).numpy()
             bar.update()
-    found = {name: (float(low[i]), float(high[i])) for i, name in enumerate(names)}
-    return {
-        name: limits if name in maxima else within(counts[i], *limits) for i, (name, limits) in enumerate(found.items())
-    }
+    return low, high, counts
 
 
 def within(counts: np.ndarray, low: float, high: float) -> tuple[float, float]:

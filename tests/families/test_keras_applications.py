@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from mobilevit_tf.config import AugmentConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.digits import DigitsSource
+from mobilevit_tf.distribution import make_strategy
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.families.transformers import deit
 from mobilevit_tf.image.image_spec import ImageSpec
@@ -18,7 +19,7 @@ from mobilevit_tf.layers import dropout
 from mobilevit_tf.models import build, weights
 from mobilevit_tf.train import input_pipeline
 from mobilevit_tf.train.multiscale import plan_epoch
-from mobilevit_tf.train.trainer import Trainer, make_strategy
+from mobilevit_tf.train.trainer import Trainer
 from quantize.steps import convert
 
 # Total parameters as tf_keras' documentation has them (EfficientNet-B0 without the 7 statistics of the application's

@@ -10,6 +10,7 @@ import tf_keras
 
 from mobilevit_tf.config import AugmentConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.digits import DigitsSource
+from mobilevit_tf.distribution import make_strategy
 from mobilevit_tf.families import mobilevit_v2
 from mobilevit_tf.families.mobilevit_v2_sizes import Stage
 from mobilevit_tf.image.image_spec import ImageSpec
@@ -17,7 +18,7 @@ from mobilevit_tf.layers import blocks, dropout, linear_attention
 from mobilevit_tf.models import weights
 from mobilevit_tf.train import input_pipeline
 from mobilevit_tf.train.multiscale import plan_epoch
-from mobilevit_tf.train.trainer import Trainer, make_strategy
+from mobilevit_tf.train.trainer import Trainer
 
 
 def _random(*shape: int, seed: int = 0) -> np.ndarray:

@@ -15,6 +15,7 @@ from pathlib import Path
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 
+from mobilevit_tf import distribution
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.digits import DigitsSource
 from mobilevit_tf.train import session, trainer
@@ -33,7 +34,7 @@ def main(folder: Path, replicas: int, batch: int, steps_per_call: int) -> None:
             strategy="multi_worker" if "TF_CONFIG" in os.environ else "mirrored",
         ),
     )  # fmt: skip
-    strategy = trainer.make_strategy(config.train.strategy)
+    strategy = distribution.make_strategy(config.train.strategy)
     spec = session.image_spec(config, None)
     made = trainer.Trainer(lambda: session.build_model(config), config.train, spec, None, strategy)
     run = Run(config, DigitsSource(0.2), spec, made, folder)

@@ -11,10 +11,11 @@ from support.commands import TINY_RUN, run, train
 
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data import datasets
+from mobilevit_tf.distribution import make_strategy
 from mobilevit_tf.train import checkpoint, estimate, session
 from mobilevit_tf.train.run import Run
 from mobilevit_tf.train.run_dir import RunConfig
-from mobilevit_tf.train.trainer import Trainer, make_strategy
+from mobilevit_tf.train.trainer import Trainer
 
 
 def tiny_run(folder: Path, **options: object) -> Run:

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from mobilevit_tf import distribution
 from mobilevit_tf.config import ModelConfig, TrainConfig
 from mobilevit_tf.families import mobilevit
 from mobilevit_tf.image.image_spec import ImageSpec
@@ -28,7 +29,7 @@ def make(**settings) -> GivenGradients:
     config = TrainConfig(weight_decay=DECAY, ema_decay=AVERAGE, ema_warmup=False, strategy="one_device", **settings)
     made = GivenGradients(
         lambda: mobilevit.build(ModelConfig("tiny", 5), 32, 32), config, ImageSpec(32, 32), None,
-        trainer.make_strategy("one_device"),
+        distribution.make_strategy("one_device"),
     )  # fmt: skip
     rng = np.random.default_rng(0)
     made.gradients = {v.name: rng.normal(size=v.shape).astype(np.float32) for v in made.model.trainable_variables}

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.digits import DigitsSource
+from mobilevit_tf.distribution import make_strategy
 from mobilevit_tf.errors import INTERRUPTED, UserError, run_cli
 from mobilevit_tf.families import mobilevit
 from mobilevit_tf.image.image_spec import ImageSpec
@@ -22,7 +23,7 @@ from mobilevit_tf.train.checkpoint import NonFiniteError, Progress
 from mobilevit_tf.train.guards import readable_data_errors, stop_signals
 from mobilevit_tf.train.run import Run
 from mobilevit_tf.train.run_dir import RunConfig
-from mobilevit_tf.train.trainer import Trainer, make_strategy
+from mobilevit_tf.train.trainer import Trainer
 
 CONFIG = RunConfig(
     ModelConfig("tiny", 10), DataConfig(), AugmentConfig(flip=False),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import httpx
+
 API = "gradio_api/"
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]", "LOCALHOST")
 FOREIGN_HOSTS = (
@@ -93,3 +95,15 @@ def payloads() -> Iterator[object]:
         yield {"data": data}
     yield from ([], 7, None, {"data": [None, "", "crop"], "session_hash": ["x"]}, {"data": [None], "fn_index": 10**9})
     yield {"data": [None, "", "crop"], "event_data": {"x": deep}, "trigger_id": "x", "batched": True}
+
+
+def fetched(url: str) -> str:
+    """What comes within seconds; a stream may be cut off instead of an answer."""
+    text = ""
+    try:
+        with httpx.stream("GET", url, timeout=3) as stream:
+            for line in stream.iter_lines():
+                text += line
+    except httpx.HTTPError:
+        pass
+    return text
