@@ -43,7 +43,7 @@ def _efficientnet_b0(image: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
     """EfficientNet-B0 without the application's own scaling and with stateless stochastic depth."""
     backbone = applications.EfficientNetB0(include_top=False, weights=None, input_tensor=image)
 
-    def replace(layer: Any) -> tf_keras.KerasTensor:
+    def replace(layer: keras_layers.Layer) -> keras_layers.Layer:
         if isinstance(layer, keras_layers.Dropout):  # noise shape [B, 1, 1, 1]
             return StatelessDropPath(layer.rate, name=layer.name)
         if isinstance(layer, keras_layers.Rescaling | keras_layers.Normalization) and layer.name != "standardize":

@@ -10,7 +10,6 @@ Tokens are [B, 1, T, C]; their dense layers are 1x1 convolutions. On the map's s
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
@@ -75,7 +74,9 @@ def _dense(x: tf_keras.KerasTensor, filters: int, name: str) -> tf_keras.KerasTe
     return keras_layers.Conv2D(filters, 1, kernel_initializer=blocks.linear(), name=name)(x)
 
 
-def _attend(query: Any, key: Any, value: Any, num_heads: int, name: str) -> tf_keras.KerasTensor:
+def _attend(
+    query: tf_keras.KerasTensor, key: tf_keras.KerasTensor, value: tf_keras.KerasTensor, num_heads: int, name: str
+) -> tf_keras.KerasTensor:
     """Every place of `query` attends to the places of `key`: maps of C channels each -> the shape of `query`."""
     query_heads, key_heads = (
         blocks.SplitPatches(1, num_heads, name=f"{name}_{part}_split")(x)  # [B, heads, places, C / heads]
@@ -89,7 +90,7 @@ def _attend(query: Any, key: Any, value: Any, num_heads: int, name: str) -> tf_k
     return blocks.MergePatches(1, num_heads, name=f"{name}_merge")([mixed, query])
 
 
-def _add_norm(tokens: tf_keras.KerasTensor, change: Any, name: str) -> tf_keras.KerasTensor:
+def _add_norm(tokens: tf_keras.KerasTensor, change: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
     total = keras_layers.Add(name=f"{name}_add")([tokens, change])
     return blocks.LayerNormalization(epsilon=blocks.LAYER_NORM_EPSILON, name=f"{name}_norm")(total)
 

@@ -44,7 +44,7 @@ class LayerNormalization(tf_keras.layers.LayerNormalization):
 class PointwiseConv2D(tf_keras.layers.Conv2D):
     """A 1x1 convolution computed as a matrix product, which has a much cheaper gradient on a CPU."""
 
-    def convolution_op(self, inputs: tf.Tensor, kernel: Any) -> Any:
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         batch, (height, width), channels = batch_of(inputs), spatial(inputs), inputs.shape[-1]
         tokens = tf.reshape(inputs, (-1, channels))  # [B, H, W, C] -> [B * H * W, C]
         product = tf.matmul(tokens, tf.reshape(kernel, (channels, self.filters)))
@@ -77,7 +77,7 @@ class ResizeLike(tf_keras.layers.Layer):
         return tf.image.resize(features, spatial(reference))
 
 
-def spatial(features: tf.Tensor) -> tuple:
+def spatial(features: tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:
     """(H, W) of [B, H, W, C]: Python ints where they are known, scalars of the graph where they are not."""
     if None not in features.shape[1:3]:
         return features.shape[1], features.shape[2]
@@ -85,7 +85,7 @@ def spatial(features: tf.Tensor) -> tuple:
     return dynamic[1], dynamic[2]
 
 
-def batch_of(features: tf.Tensor) -> Any:
+def batch_of(features: tf.Tensor) -> int | tf.Tensor:
     """B of [B, H, W, C], as `spatial`."""
     return features.shape[0] if features.shape[0] is not None else tf.shape(features)[0]
 

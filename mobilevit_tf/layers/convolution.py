@@ -50,7 +50,7 @@ class StridedDilatedDepthwise(keras_layers.DepthwiseConv2D):
         stride = self.strides[0]
         return tf.nn.depthwise_conv2d(tf.pad(inputs, edges), spread[:wide, :wide], (1, stride, stride, 1), "VALID")
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: tf.TensorShape) -> tuple[int | None, ...]:
         sides = [side and -(-side // self.strides[0]) for side in input_shape[1:3]]
         return (input_shape[0], *sides, input_shape[3])
 

@@ -6,19 +6,19 @@ they save.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 
 
 @tf.custom_gradient
-def swish(features: tf.Tensor) -> Any:
+def swish(features: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     """features * sigmoid(features), any shape; the gradient is s + y * (1 - s) with s the gate and y the result."""
     gate = tf.sigmoid(features)
     result = features * gate
 
-    def gradient(upstream: Any) -> Any:
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
         return upstream * (gate + result * (1 - gate))
 
     return result, gradient
@@ -37,12 +37,12 @@ def layer_norm(
     """
 
     @tf.custom_gradient
-    def normalize(features: tf.Tensor, gamma: Any, beta: Any) -> Any:
+    def normalize(features: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         centred = features - tf.reduce_mean(features, axes, keepdims=True)
         inverse = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axes, keepdims=True) + epsilon)
         normal = centred * inverse
 
-        def gradient(upstream: Any) -> Any:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             scaled = upstream * gamma
             mean = tf.reduce_mean(scaled, axes, keepdims=True)
             product = tf.reduce_mean(scaled * normal, axes, keepdims=True)

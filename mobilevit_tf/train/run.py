@@ -165,11 +165,10 @@ class Run:
         progress.history.append(row)
         progress.epoch, progress.epoch_step, progress.loss_sum, progress.images = progress.epoch + 1, 0, 0.0, 0
         progress.offset = 0
-        if self.is_chief:
+        if log is not None:  # the chief
             shown = f"epoch {row['epoch']}/{train.epochs}  loss {row['train_loss']:.3f}  "
             shown += f"val loss {row['val_loss']:.3f}  val top-1 {row['val_top1']:.2%}  " if "val_top1" in row else ""
             bar.write(f"{shown}{row['images_per_second']:.0f} images/s")
-        if log is not None:
             log.write(row, progress.step)
         if "val_top1" in row and all(row["val_top1"] > entry.get("val_top1", -1) for entry in progress.history[:-1]):
             self.save_model("best.safetensors")  # of equals the first, as metrics.json says

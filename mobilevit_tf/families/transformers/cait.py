@@ -77,7 +77,7 @@ def _talking_heads(x: tf_keras.KerasTensor, num_heads: int, name: str) -> tf_ker
     )
 
 
-def _class_attention(row: Any, num_heads: int, name: str) -> tf_keras.KerasTensor:
+def _class_attention(row: tf_keras.KerasTensor, num_heads: int, name: str) -> tf_keras.KerasTensor:
     """Normed [B, 1, 1 + N, C] -> [B, 1, 1, C]: the class token asks, all answer (section 3)."""
     dim = row.shape[-1]
     query = transformer.dense(transformer.TakeClassToken(name=f"{name}_class")(row), dim, f"{name}_query")
@@ -85,7 +85,9 @@ def _class_attention(row: Any, num_heads: int, name: str) -> tf_keras.KerasTenso
     return transformer.dense(transformer.attend(query, key, value, num_heads, name), dim, f"{name}_output")
 
 
-def _residuals(x: tf_keras.KerasTensor, attended: Any, size: Size, drop_path: float, name: str) -> tf_keras.KerasTensor:
+def _residuals(
+    x: tf_keras.KerasTensor, attended: tf_keras.KerasTensor, size: Size, drop_path: float, name: str
+) -> tf_keras.KerasTensor:
     """x + scaled attention, then + scaled feed-forward."""
     y = LayerScale(size.layer_scale, name=f"{name}_scale1")(attended)
     x = transformer.add_branch(x, y, name, 1, drop_path)

@@ -8,7 +8,6 @@ other at the end (LCA). Constants that the paper leaves open are those of the au
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -56,7 +55,9 @@ def _image_to_tokens(image: tf_keras.KerasTensor, size: Size) -> tf_keras.KerasT
     return keras_layers.Conv2D(size.dim, 4, 4, kernel_initializer=blocks.linear(), name="patch_embedding")(x)
 
 
-def _local_feed_forward(row: Any, patches: Any, hidden: int, name: str) -> tf_keras.KerasTensor:
+def _local_feed_forward(
+    row: tf_keras.KerasTensor, patches: tf_keras.KerasTensor, hidden: int, name: str
+) -> tf_keras.KerasTensor:
     """LeFF (section 3.3) on [B, 1, 1 + H * W, C]; the class token passes unchanged."""
     dim = row.shape[-1]
     y = transformer.TakePatches(name=f"{name}_patches")([row, patches])  # [B, H, W, C]

@@ -7,6 +7,7 @@ by a share that it learns. At the start every head looks at one neighbour. The c
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
@@ -44,7 +45,7 @@ SIZES = {"convit_ti": ConViTSize(192), "convit_ti_plus": ConViTSize(256)}
 class PointwiseIdentity(tf_keras.initializers.Initializer):
     """The kernel [1, 1, C, C] of a 1x1 convolution that changes nothing."""
 
-    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> tf_keras.KerasTensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None, **kwargs: Any) -> tf.Tensor:
         return tf.reshape(tf.eye(shape[-1], dtype=dtype or tf.float32), shape)  # [C, C] -> [1, 1, C, C]
 
     def get_config(self) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class PositionGate(keras_layers.Layer):
         share = tf.cast(tf.sigmoid(self.gate), content.dtype)
         return (1 - share) * content + share * position
 
-    def _attention(self, height: Any, width: Any) -> tf.Tensor:
+    def _attention(self, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
         """[heads, N, N], tokens row by row."""
         rows, columns = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
         rows, columns = (tf.cast(tf.reshape(places, (-1,)), tf.float32) for places in (rows, columns))  # [H, W] -> [N]
@@ -109,7 +110,7 @@ def _gated_attention(x: tf_keras.KerasTensor, num_heads: int, name: str) -> tf_k
         dim, 1, use_bias=False, kernel_initializer=PointwiseIdentity(), name=f"{name}_value"
     )(x)
 
-    def gate(weights: Any) -> tf_keras.KerasTensor:
+    def gate(weights: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
         return PositionGate(name=f"{name}_gate")([weights, x])
 
     mixed = transformer.attend(query, key, value, num_heads, name, map_weights=gate)

@@ -76,13 +76,15 @@ class MeanOfClassifiers(keras_layers.Layer):
         return super().get_config() | {"units": self.units}
 
 
-def _project(token: Any, dim: int, name: str) -> tf_keras.KerasTensor:
+def _project(token: tf_keras.KerasTensor, dim: int, name: str) -> tf_keras.KerasTensor:
     """LayerNorm, GELU, dense: [B, 1, 1, C] -> [B, 1, 1, dim], to the width of the other branch or back."""
     token = transformer.Gelu(name=f"{name}_gelu")(transformer.layer_norm(token, f"{name}_norm"))
     return transformer.dense(token, dim, name)
 
 
-def _look(token: Any, patches: Any, num_heads: int, drop_path: float, name: str) -> tf_keras.KerasTensor:
+def _look(
+    token: tf_keras.KerasTensor, patches: tf_keras.KerasTensor, num_heads: int, drop_path: float, name: str
+) -> tf_keras.KerasTensor:
     """Cross-attention: token [B, 1, 1, C] takes from itself and patches [B, H, W, C]; it comes back."""
     dim = token.shape[-1]
     row = transformer.JoinClassToken(name=f"{name}_join")([token, patches])
@@ -93,7 +95,9 @@ def _look(token: Any, patches: Any, num_heads: int, drop_path: float, name: str)
     return transformer.add_branch(token, y, name, 1, drop_path)
 
 
-def _exchange(rows: Any, maps: Any, size: CrossViTSize, drop_path: float, name: str) -> tf_keras.KerasTensor:
+def _exchange(
+    rows: list[tf_keras.KerasTensor], maps: list[tf_keras.KerasTensor], size: CrossViTSize, drop_path: float, name: str
+) -> list[tf_keras.KerasTensor]:
     """The rows [B, 1, 1 + H * W, C] of both branches, each class token renewed by the other's patches."""
     tokens, patches, renewed = [], [], []
     for branch, row, reference in zip(BRANCHES, rows, maps, strict=True):
@@ -108,7 +112,9 @@ def _exchange(rows: Any, maps: Any, size: CrossViTSize, drop_path: float, name: 
     return renewed
 
 
-def _embed(image: tf_keras.KerasTensor, size: CrossViTSize) -> tf_keras.KerasTensor:
+def _embed(
+    image: tf_keras.KerasTensor, size: CrossViTSize
+) -> tuple[list[tf_keras.KerasTensor], list[tf_keras.KerasTensor]]:
     """Image [B, H, W, 3] -> of both branches the rows [B, 1, 1 + h * w, C], and the patches [B, h, w, C]."""
     images = (image, bicubic.ResizeBicubic(*SCALE, name="resize")(image))
     rows, maps = [], []
@@ -123,7 +129,13 @@ def _embed(image: tf_keras.KerasTensor, size: CrossViTSize) -> tf_keras.KerasTen
     return rows, maps
 
 
-def _encode(rows: Any, maps: Any, size: CrossViTSize, rates: list[float], name: str) -> tf_keras.KerasTensor:
+def _encode(
+    rows: list[tf_keras.KerasTensor],
+    maps: list[tf_keras.KerasTensor],
+    size: CrossViTSize,
+    rates: list[float],
+    name: str,
+) -> list[tf_keras.KerasTensor]:
     """One encoder on the rows [B, 1, 1 + H * W, C] of both branches: their blocks, then the exchange."""
     encoded = []
     for row, branch, dim, depth, heads in zip(rows, BRANCHES, size.dims, size.depths, size.num_heads, strict=True):

@@ -8,7 +8,6 @@ convolutions, re-attention in its last five layers, and halved inputs of its nor
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
@@ -74,7 +73,7 @@ def _embed(image: tf_keras.KerasTensor, size: Size) -> tf_keras.KerasTensor:
     )(x)  # fmt: skip
 
 
-def _re_attention(weights: Any, scale: float, name: str) -> tf_keras.KerasTensor:
+def _re_attention(weights: tf_keras.KerasTensor, scale: float, name: str) -> tf_keras.KerasTensor:
     """Attention's weights [B, heads, T, T] -> the same, mixed over the heads and normed (section 4.2, equation 3)."""
     y = attention.MixHeads(name=f"{name}_mix_heads")(weights)
     y = transformer.batch_norm(y, f"{name}_bn", axis=1)
@@ -90,7 +89,7 @@ def _block(x: tf_keras.KerasTensor, size: Size, index: int, drop_path: float, na
     mixed = None
     if index >= size.first_mixed:
 
-        def mixed(weights: Any) -> tf_keras.KerasTensor:
+        def mixed(weights: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
             return _re_attention(weights, size.mixed_scale, f"{name}_attention")
 
     y = transformer.layer_norm(_scaled(x, size.ratio, f"{name}_ratio1"), f"{name}_norm1")

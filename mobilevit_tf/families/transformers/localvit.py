@@ -7,7 +7,6 @@ addition of its own, no LayerNorm before it, and the class token passes it by.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
@@ -79,7 +78,9 @@ def _local_feed_forward(x: tf_keras.KerasTensor, size: LocalViTSize, name: str) 
     return keras_layers.Add(name=f"{name}_add")([x, y])
 
 
-def _block(row: Any, patches: Any, size: LocalViTSize, drop_path: float, name: str) -> tf_keras.KerasTensor:
+def _block(
+    row: tf_keras.KerasTensor, patches: tf_keras.KerasTensor, size: LocalViTSize, drop_path: float, name: str
+) -> tf_keras.KerasTensor:
     """Row [B, 1, 1 + H * W, C] and any map [B, H, W, .] -> the row and its patches [B, H, W, C]."""
     y = transformer.layer_norm(row, f"{name}_norm1")
     y = transformer.self_attention(y, size.num_heads, f"{name}_attention")

@@ -7,7 +7,6 @@ layer widens the class token (section 3.2, Figure 3).
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
@@ -38,7 +37,9 @@ class PiTSize:
 SIZES = {"pit_ti": PiTSize((64, 128, 256)), "pit_xs": PiTSize((96, 192, 384))}
 
 
-def _pool(row: Any, patches: Any, dim: int, name: str) -> tf_keras.KerasTensor:
+def _pool(
+    row: tf_keras.KerasTensor, patches: tf_keras.KerasTensor, dim: int, name: str
+) -> tuple[tf_keras.KerasTensor, tf_keras.KerasTensor]:
     """Row [B, 1, 1 + H * W, C] and any map [B, H, W, .] -> class token [B, 1, 1, dim], patches [B, H / 2, W / 2, dim].
 
     H / 2 and W / 2 are rounded up. Two filters a channel: channel c gives 2c and 2c + 1, as groups do in PyTorch.

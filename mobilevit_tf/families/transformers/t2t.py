@@ -118,12 +118,12 @@ class KernelAttention(keras_layers.Layer):
         return tf.cast(mixed, self.compute_dtype)
 
     @staticmethod
-    def _tokens(features: tf.Tensor) -> Any:
+    def _tokens(features: tf.Tensor) -> tf.Tensor:
         """[B, H, W, C] -> [B, H * W, C], in float32: the exponents are large."""
         count = math.prod(features.shape[1:3]) if None not in features.shape[1:3] else -1
         return tf.cast(tf.reshape(features, (tf.shape(features)[0], count, features.shape[-1])), tf.float32)
 
-    def _features(self, tokens: tf.Tensor) -> Any:
+    def _features(self, tokens: tf.Tensor) -> tf.Tensor:
         half_square = tf.reduce_sum(tf.square(tokens), axis=-1, keepdims=True) / 2
         projected = tf.matmul(tokens, self.w, transpose_b=True)
         return tf.exp(projected - half_square) * (1 / math.sqrt(self.features))

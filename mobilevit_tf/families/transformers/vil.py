@@ -8,7 +8,6 @@ published configuration has it. RPB: biases by offset take the place of learned 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
@@ -63,7 +62,9 @@ SIZES = {
 }
 
 
-def _block_attention(row: Any, patches: Any, stage: Stage, name: str) -> tf_keras.KerasTensor:
+def _block_attention(
+    row: tf_keras.KerasTensor, patches: tf_keras.KerasTensor, stage: Stage, name: str
+) -> tf_keras.KerasTensor:
     """Row [B, 1, 1 + H * W, C] and any map [B, H, W, .] -> the row's shape; the token sees all."""
     heads, scale = stage.num_heads, (stage.dim // stage.num_heads) ** -0.5
     parts = {part: transformer.dense(row, stage.dim, f"{name}_{part}") for part in ("query", "key", "value")}
@@ -89,7 +90,7 @@ def _block_attention(row: Any, patches: Any, stage: Stage, name: str) -> tf_kera
     return transformer.dense(mixed, stage.dim, f"{name}_output")
 
 
-def _attention(x: tf_keras.KerasTensor, patches: Any, stage: Stage, name: str) -> tf_keras.KerasTensor:
+def _attention(x: tf_keras.KerasTensor, patches: tf_keras.KerasTensor, stage: Stage, name: str) -> tf_keras.KerasTensor:
     """Tokens of any shape and any map [B, H, W, .] -> the tokens' shape."""
     if stage.window:
         return _block_attention(x, patches, stage, name)
@@ -98,7 +99,7 @@ def _attention(x: tf_keras.KerasTensor, patches: Any, stage: Stage, name: str) -
     return transformer.self_attention(x, stage.num_heads, name, map_scores=lambda scores: bias([scores, patches]))
 
 
-def _stage(patches: Any, stage: Stage, rates: list[float], name: str) -> tf_keras.KerasTensor:
+def _stage(patches: tf_keras.KerasTensor, stage: Stage, rates: list[float], name: str) -> tf_keras.KerasTensor:
     """A map [B, H, W, C] -> [B, H / patch, W / patch, dim]."""
     patches = keras_layers.Conv2D(
         stage.dim, stage.patch, stage.patch, kernel_initializer=blocks.linear(), name=f"{name}_patch_embedding"

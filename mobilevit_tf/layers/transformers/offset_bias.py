@@ -70,7 +70,7 @@ class OffsetBias(keras_layers.Layer):
             bias = tf.concat([row, rest], axis=1)
         return tf.cast(self.scale, scores.dtype) * scores + bias
 
-    def _patches(self, height: Any, width: Any) -> tf.Tensor:
+    def _patches(self, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
         """[heads, N, N], queries before keys, row by row."""
         table, heads = tf.cast(self.bias, tf.float32), self.bias.shape[-1]
         if tf.is_tensor(height) or (height, width) != self.grid:

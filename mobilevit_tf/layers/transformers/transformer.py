@@ -22,7 +22,7 @@ from mobilevit_tf.layers.dropout import StatelessDropPath
 LAYER_NORM_EPSILON = 1e-6  # of the reference implementations, T2T-ViT and parts of PVT excepted
 
 
-def _sides(features: tf.Tensor) -> list:
+def _sides(features: tf.Tensor) -> list[int | tf.Tensor]:
     """[H, W] of [B, H, W, C]: Python ints where they are known, scalars of the graph where they are not."""
     known = features.shape[1:3]
     return list(known) if None not in known else tf.unstack(tf.shape(features)[1:3])
@@ -57,7 +57,7 @@ class PositionEmbedding(keras_layers.Layer):
         fits = tuple(inputs.shape[1:3]) == self.grid
         return inputs + tf.cast(self.embedding if fits else self._resized(_sides(inputs)), inputs.dtype)
 
-    def _resized(self, sides: Any) -> tf.Tensor:
+    def _resized(self, sides: Sequence[int | tf.Tensor]) -> tf.Tensor:
         """The table as [H, W, C]. Interpolation is two matrix products: TFLite has no operator for bicubic resizing."""
         weights = []
         for side, learned in zip(sides, self.grid, strict=True):

@@ -20,13 +20,13 @@ from mobilevit_tf.layers import blocks, shapes
 UNSEEN = -1e4  # added to the scores of places outside of the map: their weight is exactly 0
 
 
-def _cut(features: tf.Tensor, window: int, border: int = 0) -> Any:
+def _cut(features: tf.Tensor, window: int, border: int = 0) -> tf.Tensor:
     """[B, H, W, C] -> [B, rows, columns, w * C]: blocks, with `border` more of them, all zeros, on every side."""
     edges = [(border * window, -side % window + border * window) for side in shapes.sides(features)]
     return tf.nn.space_to_depth(tf.pad(features, [(0, 0), *edges, (0, 0)]), window)
 
 
-def _neighbourhoods(features: tf.Tensor, window: int) -> Any:
+def _neighbourhoods(features: tf.Tensor, window: int) -> tf.Tensor:
     """[B, H, W, C] -> [B, M, 9 * w, C]: the places of every block's neighbours and itself, block by block."""
     cut = _cut(features, window, border=1)
     rows, columns = (side - 2 for side in shapes.sides(cut))
@@ -145,7 +145,7 @@ class BlockBias(_Windowed):
         token = tf.tile(self.token_bias, (1, self.window**2, 1))
         return tf.concat([token, local], axis=-1)[tf.newaxis, tf.newaxis]
 
-    def _unseen(self, height: Any, width: Any) -> tf.Tensor:
+    def _unseen(self, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
         """[1, M, 1, 1, 1 + 9 * w]: 0 for the token and for places of the map, UNSEEN for others."""
         inside = _neighbourhoods(tf.ones((1, height, width, 1)), self.window)  # [1, M, 9 * w, 1]
         mask = tf.pad((1 - inside[..., 0]) * UNSEEN, ((0, 0), (0, 0), (1, 0)))
