@@ -7,6 +7,7 @@ and one line here (CONTRIBUTING.md).
 from __future__ import annotations
 
 import dataclasses
+import difflib
 
 from mobilevit_tf.errors import UserError
 
@@ -127,10 +128,12 @@ def find(name: str) -> Model:
     """The model of that name.
 
     Raises:
-      UserError: for an unknown name, with the known ones.
+      UserError: for an unknown name, with those that come close.
     """
     if name not in MODELS:
-        raise UserError(f"variant {name!r} is not known, expected one of {', '.join(MODELS)}")
+        close = difflib.get_close_matches(name, MODELS, cutoff=0.4)
+        meant = f", did you mean {' or '.join(close)}" if close else ""
+        raise UserError(f"variant {name!r} is not known{meant}: `python -m mobilevit_tf.mobilevit` lists all of them")
     return MODELS[name]
 
 

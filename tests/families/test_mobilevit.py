@@ -107,7 +107,7 @@ def test_saved_graph_loads_with_its_own_layers_and_gives_the_same_logits(tmp_pat
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"variant": "xl"}, "variant 'xl' is not known, expected one of xxs, xs, s, tiny"),
+        ({"variant": "xl"}, "variant 'xl' is not known, did you mean xs or xxs"),
         ({"num_classes": 1}, "at least 2 classes, the data has 1"),
         ({"patch_sizes": (2, 2)}, "three from 1 to 64 such as 2,2,2"),
         ({"patch_sizes": (2, 2, 10**9)}, "three from 1 to 64 such as 2,2,2"),

@@ -75,7 +75,7 @@ def test_a_value_that_is_not_what_the_schema_says_is_named(info, sentence):
     [
         (b"a\nb\na\n", "label 'a' occurs twice"),
         (b"a\n\nb\n", "label 1 is blank"),
-        (b"a\n" + b"b" * 256, "label 1 is no text of at most 255 characters"),
+        (b"a\n" + b"b" * 1001, "label 1 is no text of at most 1000 characters"),
     ],
 )
 def test_labels_that_a_reader_would_mix_up_are_refused(labels, sentence):
