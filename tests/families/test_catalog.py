@@ -15,7 +15,20 @@ from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.models import build, count, weights
 
 
-@pytest.mark.parametrize("name", catalog.MODELS)
+LARGE = 1_500  # million multiply-accumulates from which on a model is built by the slow tests alone
+
+
+def models(one_per_family: bool) -> list:
+    """The catalogue's names; those of large models, or of families that another stands for, are marked slow."""
+    seen, found = set(), []
+    for name, known in catalog.MODELS.items():
+        slow = known.macs > LARGE or (one_per_family and known.module in seen)
+        seen.add(known.module)
+        found.append(pytest.param(name, marks=pytest.mark.slow if slow else ()))
+    return found
+
+
+@pytest.mark.parametrize("name", models(one_per_family=False))
 def test_a_model_is_as_large_as_the_catalogue_says_and_keeps_to_the_rules(name):
     known = catalog.MODELS[name]
     model = build.build(ModelConfig(name), known.size, known.size)
@@ -32,7 +45,7 @@ def test_a_model_is_as_large_as_the_catalogue_says_and_keeps_to_the_rules(name):
     assert known.title
 
 
-@pytest.mark.parametrize("name", catalog.MODELS)
+@pytest.mark.parametrize("name", models(one_per_family=True))
 def test_images_are_rgb_between_0_and_1(name):
     """Black, grey and white give finite logits that differ: nobody has to standardise before."""
     size = catalog.MODELS[name].size
