@@ -14,7 +14,6 @@ from mobilevit_tf import catalog
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.models import build, count, weights
 
-
 LARGE = 1_500  # million multiply-accumulates from which on a model is built by the slow tests alone
 
 
