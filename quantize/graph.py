@@ -12,8 +12,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers.transformers import transformer
 from mobilevit_tf.models import weights
 
+_ON_REFERENCE = (blocks.ResizeLike, blocks.MergePatches, transformer.TakePatches)
 INPUT = "image"  # what the first nodes read
 
 
@@ -93,6 +96,13 @@ class Graph:
                 found[name].append(node)
         return found
 
+    def value_readers(self) -> dict[str, list[Node]]:
+        """As `readers`, without those that take a node for its size alone."""
+        return {
+            name: [node for node in readers if not takes_size_alone(node, name)]
+            for name, readers in self.readers().items()
+        }
+
     def names_of(self, kind: type) -> list[str]:
         """The names of the nodes of a kind, in their order."""
         return [name for name, node in self.nodes.items() if issubclass(node.kind, kind)]
@@ -128,6 +138,11 @@ class Graph:
                 nodes[new.name] = new
         output = new.name if self.output == after else self.output
         return dataclasses.replace(self, nodes=nodes, output=output)
+
+
+def takes_size_alone(reader: Node, name: str) -> bool:
+    """True for a layer that is called on (x, reference) with `name` as reference."""
+    return issubclass(reader.kind, _ON_REFERENCE) and reader.inputs[0] != name
 
 
 def read(model: tf_keras.Model, values: Mapping[str, np.ndarray]) -> Graph:

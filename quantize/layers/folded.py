@@ -13,7 +13,9 @@ import tf_keras
 
 from mobilevit_tf.layers import blocks
 from mobilevit_tf.layers.blocks import LAYER_NORM_EPSILON
+from mobilevit_tf.layers.transformers import transformer
 
+ALMOST_1 = 1.0000001  # keeps what reads a quantiser's output in float
 Sides = tuple[tuple[int, int], tuple[int, int]]  # rows or columns before and after, for height and width
 
 
@@ -105,3 +107,11 @@ class WeightedMean(tf_keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         weights, values = inputs
         return tf.matmul(weights, values, transpose_b=True) / tf.reduce_sum(weights, -1, keepdims=True)
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class UnroundedGelu(transformer.Gelu):
+    """GELU in float between 8-bit tensors: the product keeps the converter from an operator without a fast kernel."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return super().call(inputs * ALMOST_1)

@@ -47,6 +47,7 @@ _TAKES_AN_ACTIVATION = (*fold.CONVOLUTIONS, keras_layers.Add, keras_layers.Resca
 # What the int8 graph computes in place of float layers, so that every runtime finds the same number.
 _REPRODUCIBLE: dict[type, type] = {
     folded.AttentionScores: reproducible.NegativeProduct,
+    transformer.Gelu: folded.UnroundedGelu,
     folded.WeightedMean: reproducible.TableWeightedMean,
     blocks.Swish: reproducible.RoundedSwish,
 }
@@ -62,8 +63,9 @@ class DefaultRecipe:
         graph = fold.drop_dropout(graph)
         graph = activations.constant_arithmetic(activations.layers_of_their_own(graph))
         graph = fold.batch_norms_as_convolutions(fold.fold_batch_norms(graph))
-        graph = norms.fold_layer_norms(fold.plain_convolutions(fold.average_pools_as_convolutions(graph)))
-        graph = fold.dense_as_convolutions(attention.fold_scales(graph))
+        graph = fold.plain_convolutions(fold.average_pools_as_convolutions(graph))
+        graph = norms.fold_layer_norms(fold.dense_as_convolutions(graph))
+        graph = attention.fold_scales(graph)
         return edges.fold_input(edges.copied_edges(graph), spec)
 
     def cheapen(self, graph: Graph, row_maxima: Ranges) -> Graph:

@@ -30,7 +30,7 @@ def fold_scales(graph: Graph) -> Graph:
 
 def _maker_of_queries(graph: Graph, softmax: Node) -> Node | None:
     """The convolution whose output is split into queries and read by nothing else."""
-    node, readers = graph.nodes[softmax.inputs[0]], graph.readers()
+    node, readers = graph.nodes[softmax.inputs[0]], graph.value_readers()
     for kind in (blocks.ProductTransposed, blocks.SplitPatches):
         if not issubclass(node.kind, kind) or len(readers[node.name]) > 1:
             return None

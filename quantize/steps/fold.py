@@ -100,14 +100,14 @@ def dense_as_convolutions(graph: Graph) -> Graph:
         if len(dense.shape) != 1 or source is None or len(source.shape) != 1:
             continue
         kept = {key: dense.config[key] for key in ("use_bias", "activation", "dtype")}
-        conv = dense.made(keras_layers.Conv2D, filters=dense.config["units"], kernel_size=1, **kept)
+        conv = dense.made(keras_layers.Conv2D, filters=dense.config["units"], kernel_size=(1, 1), **kept)
         conv = conv.holding(kernel=dense.weights["kernel"][np.newaxis, np.newaxis])  # [in, out] -> [1, 1, in, out]
         pooled = issubclass(source.kind, keras_layers.GlobalAveragePooling2D) and len(graph.readers()[source.name]) == 1
         if pooled:
             graph = graph.with_nodes(dataclasses.replace(source, config={**source.config, "keepdims": True}))
         else:
             pixel = Node(f"{dense.name}_pixel", keras_layers.Reshape, {"target_shape": (1, 1, *source.shape)},
-                         (Ref(source.name),))  # fmt: skip
+                         (Ref(source.name),), shape=(1, 1, *source.shape))  # fmt: skip
             graph = graph.inserted(pixel, source.name, functools.partial(_is_named, name))
             conv = conv.reading({source.name: pixel.name})
         flat = "logits" if graph.output == dense.name else f"{dense.name}_flat"

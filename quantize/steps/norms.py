@@ -9,16 +9,21 @@ subtraction whose operands were both rounded to 8 bits.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.layers import blocks
-from quantize.graph import Graph, Node
+from mobilevit_tf.layers.transformers import transformer
+from quantize.graph import Graph, Node, takes_size_alone
 from quantize.layers.folded import RootMeanSquareNorm
 
-# What makes each token a weighted mean of tokens: a constant or a scale per channel passes through.
-_RESIZES = (blocks.ResizeToMultiple, blocks.ResizeLike)
+# What makes each token a weighted mean of tokens, or picks some: a constant or a scale per channel passes through.
+_RESIZES = (blocks.ResizeToMultiple, blocks.ResizeLike, transformer.TakeClassToken, transformer.TakePatches)
+# What passes the residual stream on, and what adds learned vectors to it, whose mean can be taken out.
+_PASSED_ON = (keras_layers.Add, blocks.ResizeToMultiple, transformer.JoinClassToken, transformer.TakeClassToken)
+_LEARNED = (transformer.PositionEmbedding, transformer.ClassToken)
 
 
 def fold_layer_norms(graph: Graph) -> Graph:
@@ -46,7 +51,7 @@ def with_affine(conv: Node, norm: Node) -> Node:
 
 
 def _centred(conv: Node) -> Node:
-    """The convolution without the mean over its output channels."""
+    """What writes to a stream without the mean over its channels."""
     return conv.holding(**{key: value - value.mean(-1, keepdims=True) for key, value in conv.weights.items()})
 
 
@@ -54,9 +59,15 @@ def _readers(graph: Graph, name: str) -> list[Node]:
     """What reads the values of a node, behind resizes."""
     found = []
     for node in graph.readers()[name]:
-        if not _takes_size_alone(node, name):
-            found += _readers(graph, node.name) if issubclass(node.kind, _RESIZES) else [node]
+        if not takes_size_alone(node, name):
+            found += _readers(graph, node.name) if _passes_channels(node) else [node]
     return found
+
+
+def _passes_channels(node: Node) -> bool:
+    """True for what moves whole tokens: resizes, and a reshape of a single token."""
+    single = issubclass(node.kind, keras_layers.Reshape) and math.prod(node.shape) == node.shape[-1]
+    return single or issubclass(node.kind, _RESIZES)
 
 
 def _writers(graph: Graph, start: str) -> set[str]:
@@ -70,14 +81,16 @@ def _writers(graph: Graph, start: str) -> set[str]:
         node = graph.nodes.get(name)
         if node is None:
             return set()
-        if issubclass(node.kind, (keras_layers.Add, blocks.ResizeToMultiple)):
+        if issubclass(node.kind, _LEARNED):
+            writers.add(name)
+        if issubclass(node.kind, (*_PASSED_ON, transformer.PositionEmbedding)):
             left += node.inputs
         elif _is_convolution(node):
             writers.add(name)
-        else:
+        elif not issubclass(node.kind, _LEARNED):
             return set()
         for reader in readers[name]:
-            if issubclass(reader.kind, (keras_layers.Add, blocks.ResizeToMultiple)):
+            if issubclass(reader.kind, (*_PASSED_ON, transformer.PositionEmbedding)):
                 left.append(reader.name)
             elif not _sees_no_mean(reader, name):
                 return set()
@@ -85,14 +98,8 @@ def _writers(graph: Graph, start: str) -> set[str]:
 
 
 def _sees_no_mean(reader: Node, name: str) -> bool:
-    return _takes_size_alone(reader, name) or issubclass(
-        reader.kind, (keras_layers.LayerNormalization, RootMeanSquareNorm)
-    )
-
-
-def _takes_size_alone(reader: Node, name: str) -> bool:
-    """True for what is called on (x, reference) with `name` as reference."""
-    return issubclass(reader.kind, (blocks.ResizeLike, blocks.MergePatches)) and reader.inputs[0] != name
+    sees_none = (keras_layers.LayerNormalization, RootMeanSquareNorm, transformer.ClassToken)  # the token reads sizes
+    return takes_size_alone(reader, name) or issubclass(reader.kind, sees_none)
 
 
 def _is_convolution(node: Node, kernel_size: tuple[int, int] | None = None) -> bool:

@@ -15,6 +15,7 @@ from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import build
 from mobilevit_tf.models.model_file import ModelFile
 from quantize import exporter
+from quantize.checks import conversion
 from quantize.checks.scores import Fit
 from quantize.exporter import Prepared
 from quantize.settings import CalibrationConfig, FineTuneConfig
@@ -81,3 +82,16 @@ def test_a_large_cnn_is_one_partition_in_8_bits(variant, tmp_path):
     quantised = exporter.quantise(made, calibrated, epochs=0)
     path.write_bytes(exporter.to_file(made, calibrated, "int8_ptq", quantised, "float32"))
     assert TFLiteModel(path).partitions == 1
+
+
+def test_a_plain_vision_transformer_is_one_partition_in_8_bits_and_answers_as_keras(tmp_path):
+    made = prepared("vit_ti", ImageSpec(32, 32))
+    lowered = exporter.lower(made)
+    assert not {node.kind for node in lowered.nodes.values()} & {tf_keras.layers.LayerNormalization}
+    calibrated = exporter.calibrate(made, lowered)
+    quantised = exporter.quantise(made, calibrated, epochs=0)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(exporter.to_file(made, calibrated, "int8_ptq", quantised, "float32"))
+    assert TFLiteModel(path).partitions == 1
+    images = photos.load(made.source, "val", range(2), made.spec)
+    conversion.check_layers(conversion.layer_gaps(quantised, path, images, made.spec.normalize(images)))

@@ -240,5 +240,6 @@ def test_several_steps_a_call_stop_where_a_checkpoint_is_due(trainer, tmp_path, 
     monkeypatch.setattr(trainer, "train_steps", steps)
     monkeypatch.setattr(Run, "evaluate", lambda self, split: (0.5, 1.0))
     config = changed(steps_per_call=4, epochs=1)
-    Run(config, DigitsSource(0.2), session.image_spec(config, None), trainer, tmp_path).fit()
+    with run_dir.locked(tmp_path):
+        Run(config, DigitsSource(0.2), session.image_spec(config, None), trainer, tmp_path).fit()
     assert calls == [(0, 4), (4, 1), (5, 4), (9, 1), (10, 2)]  # a checkpoint is due after every fifth of twelve steps
