@@ -17,6 +17,7 @@ from mobilevit_tf.evaluation.tflite_model import ModelInfo
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.labels import check_labels
 from mobilevit_tf.models import build as models
+from mobilevit_tf.models import weights
 from mobilevit_tf.models.model_file import ModelFile
 from quantize import graph
 from quantize.checks.report import LayerError, Saturation
@@ -106,6 +107,7 @@ def lower(prepared: Prepared) -> Graph:
     """The trained model as an exact float graph of standard operators, with its weights."""
     model = prepared.model
     trained = models.build(model.config, *model.spec.size)
+    weights.assign(trained, model.weights)  # refuses those of another model
     return prepared.recipe.lower(graph.read(trained, model.weights), model.spec)
 
 

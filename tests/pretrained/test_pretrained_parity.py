@@ -46,7 +46,7 @@ def test_logits_equal_the_reference_at_five_sizes(tmp_path, publisher, variant):
 
 def test_a_graph_of_fixed_size_gives_the_same_logits(tmp_path):
     state, expected = reference("timm", "xxs")
-    network = mobilevit.build(ModelConfig("xxs"), 224, 224, batch_size=2)
+    network = mobilevit.build(ModelConfig("xxs"), 224, 224)
     weights.assign(network, converted(tmp_path, save(state), "xxs").weights)
     answer = network(reference_input(224, 224), training=False)
     np.testing.assert_allclose(answer, expected[224, 224], rtol=0, atol=1e-4)
