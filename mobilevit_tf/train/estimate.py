@@ -72,7 +72,8 @@ def time_a_step(run: Run) -> float | None:
     if run.hosts > 1 or not plan:
         return None
     seconds, iterator = [], None
-    with checkpoint.unchanged(run.trainer), readable_data_errors(progress.step):
+    explained = readable_data_errors(progress.step, lambda error: run.epochs.explain(error, progress, 1 + TIMED_STEPS))
+    with checkpoint.unchanged(run.trainer), explained:
         for index, step in enumerate(itertools.islice(itertools.cycle(plan), 1 + TIMED_STEPS)):
             if index % len(plan) == 0:
                 iterator = iter(run.training_data())

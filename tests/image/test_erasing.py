@@ -74,7 +74,7 @@ def test_an_epoch_erases_the_same_photos_again_and_others_in_the_next():
 
     def images(config: AugmentConfig, epoch: int) -> np.ndarray:
         data = input_pipeline.training_dataset(
-            source, input_pipeline.HostPlan(steps, 0, 1), (0, 1), config, seed=3, epoch=epoch, first_step=0
+            source, input_pipeline.HostPlan(steps, 0, 1), config, seed=3, epoch=epoch, first_step=0
         )
         return np.concatenate([image for image, _ in data.take(2).as_numpy_iterator()])
 

@@ -7,6 +7,7 @@ Leaves FOLDER/history-N.json, N being this host.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ import tensorflow as tf
 from mobilevit_tf import distribution
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.digits import DigitsSource
-from mobilevit_tf.train import session, trainer
+from mobilevit_tf.train import run_dir, session, trainer
 from mobilevit_tf.train.run import Run
 from mobilevit_tf.train.run_dir import RunConfig
 
@@ -38,7 +39,8 @@ def main(folder: Path, replicas: int, batch: int, steps_per_call: int) -> None:
     spec = session.image_spec(config, None)
     made = trainer.Trainer(lambda: session.build_model(config), config.train, spec, None, strategy)
     run = Run(config, DigitsSource(0.2), spec, made, folder)
-    run.fit()
+    with run_dir.locked(folder) if run.is_chief else contextlib.nullcontext():
+        run.fit()
     (folder / f"history-{run.host}.json").write_text(json.dumps(run.progress.history))
 
 

@@ -73,6 +73,7 @@ def open_folder(folder):
     return datasets.open_source(DataConfig(data=str(folder), val_fraction=0.1), progress=False)
 
 
+@pytest.mark.slow
 def test_every_photo_arrives_once_in_the_plans_batches_until_a_worker_is_killed(service, photos):
     address, workers = service
     source = open_folder(photos)
@@ -86,6 +87,7 @@ def test_every_photo_arrives_once_in_the_plans_batches_until_a_worker_is_killed(
     assert len(read(address, source)[1]) == total  # the next epoch lacks nothing
 
 
+@pytest.mark.slow
 def test_a_run_ends_though_a_worker_is_killed(service, photos, tmp_path):
     address, workers = service
     flags = (*SMALL, f"--data={photos}", f"--data_service={address}", "--epochs=2", f"--model_dir={tmp_path}")

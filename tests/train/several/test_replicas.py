@@ -41,12 +41,14 @@ def on_eight(tmp_path_factory) -> tuple[Path, list[float]]:
     return folder, run_on(folder, 8)
 
 
+@pytest.mark.slow
 def test_a_run_on_eight_replicas_has_the_losses_of_one(on_eight, tmp_path):
     alone = run_on(tmp_path, 1)
     assert on_eight[1] == pytest.approx(alone, abs=1e-5)
     assert alone[2] < alone[0] - 1e-3  # it learned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replicas", [4, 1])
 def test_a_checkpoint_of_eight_goes_on_in_mid_epoch_on_fewer(on_eight, tmp_path, replicas):
     whole, losses = on_eight
@@ -55,6 +57,7 @@ def test_a_checkpoint_of_eight_goes_on_in_mid_epoch_on_fewer(on_eight, tmp_path,
     assert run_on(tmp_path, replicas) == pytest.approx(losses, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_several_steps_in_one_call_have_the_losses_of_single_ones(on_eight, tmp_path):
     assert run_on(tmp_path, 8, steps_per_call=2) == pytest.approx(on_eight[1], abs=1e-5)
 
@@ -65,6 +68,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_four_processes_have_the_losses_of_one(on_eight, tmp_path):
     workers = [f"127.0.0.1:{free_port()}" for _ in range(4)]
     processes = []
