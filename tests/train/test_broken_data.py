@@ -104,6 +104,7 @@ def test_a_truncated_shard_is_one_sentence_with_file_and_record(prepared, tmp_pa
     assert last.startswith("error: step ") and f" of {shard} is damaged or cut short" in last and "record " in last
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc to make a disk that fails")
 def test_a_read_that_fails_is_one_sentence_with_the_file_and_the_run_goes_on_later(tmp_path):
     (tmp_path / "disk.c").write_text(FAILING_DISK)
