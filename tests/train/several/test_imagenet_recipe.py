@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
+import pytest
 import tensorflow_datasets as tfds
 from support.commands import run, start
 from support.photo_files import photo
@@ -51,6 +52,7 @@ def prepare(folder: Path) -> None:
     Imagenet2012(data_dir=folder).download_and_prepare(download_config=config)
 
 
+@pytest.mark.slow
 def test_the_recipe_trains_stops_resumes_and_exports(tmp_path):
     prepare(tmp_path / "tfds")
     run_dir = tmp_path / "run"
