@@ -36,8 +36,8 @@ def build(config, height=None, width=None):
 '''
 LINE = '    "throw_away": Model("throw_away", "Throw-away", "A. Nobody, arXiv 0000.00000", (0.0, 0.1), None, 1, 0.0),\n'
 FLAGS = (
-    "--data=digits", "--variant=throw_away", "--input_size=32", "--batch_size=64", "--noflip", "--learning_rate=1e-2",
-    "--ema_decay=0.9", "--epochs=2", "--checkpoint_steps=5",
+    "--data=digits", "--variant=throw_away", "--input_size=32", "--batch_size=16", "--noflip", "--learning_rate=1e-2",
+    "--ema_decay=0.9", "--epochs=4", "--checkpoint_steps=50",
 )  # fmt: skip
 
 
