@@ -15,12 +15,11 @@ import tf_keras
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from quantize.layers.folded import ALMOST_1
+
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
 INPUT_RANGE = (0.0, 1.0)  # forced on the pixels of int8 files: scale 1/255, zero point 0
 OUTPUT_TYPES = {"float32": tf.float32, "uint8": tf.uint8}
-# A softmax whose input comes straight from a quantiser becomes an int8 softmax, which no fast kernel runs. A product
-# by almost 1 between the two keeps it in float.
-_ALMOST_1 = 1.0000001
 
 
 def to_int8(model: tf_keras.Model, output_type: str = "float32") -> bytes:
@@ -35,7 +34,8 @@ def to_int8(model: tf_keras.Model, output_type: str = "float32") -> bytes:
 
     def serve(image: tf.Tensor) -> Any:
         pixels = tf.quantization.fake_quant_with_min_max_args(image, *INPUT_RANGE)
-        scores = tf.nn.softmax(model(pixels, training=False) * _ALMOST_1)
+        # Straight from a quantiser it would become an int8 softmax, which no fast kernel runs.
+        scores = tf.nn.softmax(model(pixels, training=False) * ALMOST_1)
         if output_type == "uint8":
             scores = tf.quantization.fake_quant_with_min_max_args(scores, 0.0, 255 / 256)
         return {OUTPUT_NAME: scores}
