@@ -135,7 +135,8 @@ def test_a_deflated_entry_ends_at_the_limit_whatever_its_header_claims(tmp_path,
 def test_an_open_models_download_outlives_the_deletion_of_uploads(tiny_tflite, tmp_path):
     """The page as it is, but uploads are deleted after two seconds instead of six hours."""
     script = tmp_path / "soon.py"
-    script.write_text("import demo_app\nfrom mobilevit_tf.errors import run_cli\nfrom preview import settings\n"
+    script.write_text("import sys\nsys.path.insert(0, '')\nimport demo_app\n"
+                      "from mobilevit_tf.errors import run_cli\nfrom preview import settings\n"
                       "settings.DELETE_EVERY_S, settings.KEEP_UPLOADS_S = 1, 2\nrun_cli(demo_app.main)\n")  # fmt: skip
     flags = f"--model={tiny_tflite / 'int8.tflite'}"
     with PreviewServer(sys.executable, flags, script=str(script)) as server:

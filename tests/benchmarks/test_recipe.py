@@ -122,5 +122,5 @@ def test_bad_settings_are_refused(bad):
 
 
 def test_an_unknown_variant_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match="xxs, xs, s"):
+    with pytest.raises(UserError, match="did you mean xxs or xs"):
         ModelConfig("xxl")

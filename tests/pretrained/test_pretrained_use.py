@@ -58,7 +58,7 @@ def test_an_exported_bgr_model_takes_rgb_and_gives_the_same_scores(published, tm
     task = job.Job(published, tmp_path / "m.tflite", "float32", "float32", CalibrationConfig(), FineTuneConfig())
     (report,) = job.run(task, data=str(tmp_path / "photos"))
     exported, model = TFLiteModel(tmp_path / "m.tflite"), model_file.load(published)
-    assert (report["agreement"], exported.labels) == (1.0, imagenet.labels())
+    assert (report.agreement, exported.labels) == (1.0, imagenet.labels())
     assert exported.info.license == catalog.find("tiny").weights_license
     assert (exported.spec.color_order, exported.spec.resize, exported.spec.crop_fraction) == ("RGB", "bilinear", 8 / 9)
     image = random.integers(0, 256, (256, 256, 3), np.uint8)
