@@ -17,6 +17,7 @@ demo: install
 
 test: test-python test-android
 
+# PYTEST=--cov measures how much of the code the tests run, and fails below the floor in pyproject.toml.
 test-python: install
 	$(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST)
 

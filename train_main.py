@@ -81,15 +81,16 @@ flags.DEFINE_string("split", "val", "Split that --evaluate_only takes.")
 
 FLAGS = flags.FLAGS
 _NO_RECIPE = {"seed", "strategy", "mixed_precision", "validate_every", "checkpoint_steps", "keep_checkpoints", "on_nan"}
+_WITHOUT_FLAG = {"ratio", "randaugment_ops", "randaugment_magnitude", "mixup_alpha", "cutmix_alpha"}  # as published
 _RENAMED = {"mode": "augment", "scale": "crop_scale", "data.seed": "split_seed"}
 
 
 def _fill(config, prefix: str = "", convert=None, **fixed):
-    """A copy of a default config with the values of the flags of the same names."""
+    """A copy of a default config with the values of the flags of the same names; KeyError where one is missing."""
     values = dict(fixed)
     for field in dataclasses.fields(config):
         flag = _RENAMED.get(prefix + field.name) or field.name
-        if field.name not in fixed and flag in FLAGS:
+        if field.name not in fixed and field.name not in _WITHOUT_FLAG:
             value = FLAGS[flag].value
             values[field.name] = _numbers(flag, value, convert) if isinstance(value, list) else value
     return dataclasses.replace(config, **values)
@@ -134,8 +135,8 @@ def _run_dir(config: RunConfig) -> Path:
 
 def _command_without_recipe() -> list[str]:
     """This command as it can be given again with a recipe, in a run of its own; empty where it has one already."""
-    recipe = {field.name for config in (_AUGMENT, _TRAIN) for field in dataclasses.fields(config)} - _NO_RECIPE
-    if any(FLAGS[_RENAMED.get(name, name)].present for name in recipe if _RENAMED.get(name, name) in FLAGS):
+    fields = {field.name for config in (_AUGMENT, _TRAIN) for field in dataclasses.fields(config)}
+    if any(FLAGS[_RENAMED.get(name, name)].present for name in fields - _NO_RECIPE - _WITHOUT_FLAG):
         return []
     given = [flag for flag in FLAGS.get_key_flags_for_module(sys.argv[0]) if flag.present and flag.name != "model_dir"]
     model_dir = [f"--model_dir={FLAGS.model_dir.rstrip('/')}_proposed"] if FLAGS.model_dir else []

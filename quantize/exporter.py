@@ -24,7 +24,7 @@ from quantize.checks.report import LayerError, Saturation
 from quantize.checks.scores import Fit
 from quantize.graph import Graph, Node
 from quantize.recipe import Ranges, Recipe, Rounding, recipe_of
-from quantize.settings import CalibrationConfig, FineTuneConfig
+from quantize.settings import TUNING_PHOTOS, CalibrationConfig, FineTuneConfig
 from quantize.steps import calibration, convert, finetune, metadata, photos, qat
 
 NO_FLIP = ("digits",)  # data whose mirror image is something else
@@ -96,8 +96,7 @@ def prepare(model: ModelFile, source: Source, calibrate: CalibrationConfig, tune
       UserError: for labels or photos that cannot be used.
     """
     check_labels(model.labels, model.config.num_classes)
-    tune = dataclasses.replace(tune, flip=tune.flip and source.name not in NO_FLIP)
-    usable, held_out = photos.hold_out(source.size("train"), tune.images)
+    usable, held_out = photos.hold_out(source.size("train"), TUNING_PHOTOS)
     chosen = usable[photos.choose(source.labels("train")[usable], calibrate)]
     images = photos.load(source, "train", chosen, model.spec.plain())
     return Prepared(model, source, recipe_of(model.config.variant), tune, usable, held_out, images)
@@ -162,8 +161,9 @@ def quantise(prepared: Prepared, calibrated: Calibrated, epochs: int) -> tf_kera
     tune = dataclasses.replace(prepared.tune, epochs=epochs)
     quantised = qat.apply(calibrated.cheapened, prepared.recipe, calibrated.ranges, frozen=tune.frozen_ranges)
     if epochs:
-        images = photos.load(prepared.source, "train", prepared.usable[: tune.images], prepared.spec)
-        finetune.finetune(quantised, calibrated.float_model, images, prepared.spec, tune)
+        flip = prepared.source.name not in NO_FLIP
+        images = photos.load(prepared.source, "train", prepared.usable[:TUNING_PHOTOS], prepared.spec)
+        finetune.finetune(quantised, calibrated.float_model, images, prepared.spec, tune, flip)
     return quantised
 
 

@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from mobilevit_tf.families import mobilevit_v2
 from mobilevit_tf.families.mobilevit_v2_sizes import Stage
 from mobilevit_tf.image.image_spec import ImageSpec
-from mobilevit_tf.layers import conv_blocks, ends
+from mobilevit_tf.layers import convolution, ends
 from mobilevit_tf.layers import linear_attention as trained_layers
 from mobilevit_tf.models import weights
 from quantize import graph
@@ -31,7 +31,7 @@ SPEC = ImageSpec(14, 16)  # maps of 7 x 8 are enlarged to 8 x 8
 
 def _model() -> tf_keras.Model:
     image = ends.image_input(*SPEC.size)
-    x = conv_blocks.conv_norm(image, 8, "stem", kernel=3, stride=2, act=conv_blocks.SWISH)
+    x = convolution.conv_norm(image, 8, "stem", kernel=3, stride=2, act="swish")
     x = mobilevit_v2._block(x, Stage(12, 8, 2), 2, 0.1, "block")
     x = tf_keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return tf_keras.Model(image, ends.classifier(x, 5, 0.1))

@@ -177,7 +177,5 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
     Raises:
       UserError: for an input without a whole patch of both branches.
     """
-    ends.check_size(config.variant, height, width, LEAST)
-    image = ends.image_input(height, width)
-    x = features(ends.standardize(image), SIZES[config.variant])
-    return tf_keras.Model(image, classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    size = SIZES[config.variant]
+    return ends.model(config, height, width, lambda image: features(image, size), least=LEAST, classify=classifier)

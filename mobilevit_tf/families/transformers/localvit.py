@@ -42,12 +42,6 @@ SIZES = {
 }
 
 
-def _norm(x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
-    return keras_layers.BatchNormalization(
-        momentum=blocks.BATCH_NORM_MOMENTUM, epsilon=blocks.BATCH_NORM_EPSILON, name=f"{name}_bn"
-    )(x)
-
-
 def _act(x: tf_keras.KerasTensor, size: LocalViTSize, name: str) -> tf_keras.KerasTensor:
     if size.squeeze:
         return activations.HardSwish(name=f"{name}_hard_swish")(x)
@@ -66,15 +60,16 @@ def _local_feed_forward(x: tf_keras.KerasTensor, size: LocalViTSize, name: str) 
     """1x1, depthwise 3x3, 1x1 and the addition: [B, H, W, C] -> the same."""
     hidden = size.expansion * size.dim
     y = transformer.dense(x, hidden, f"{name}_expand", use_bias=False)
-    y = _act(_norm(y, f"{name}_expand"), size, f"{name}_expand")
+    y = _act(transformer.batch_norm(y, f"{name}_expand_bn"), size, f"{name}_expand")
     y = keras_layers.DepthwiseConv2D(
         3, padding="same", use_bias=False, depthwise_initializer=blocks.kaiming(depthwise=True),
         name=f"{name}_depthwise",
     )(y)  # fmt: skip
-    y = _act(_norm(y, f"{name}_depthwise"), size, f"{name}_depthwise")
+    y = _act(transformer.batch_norm(y, f"{name}_depthwise_bn"), size, f"{name}_depthwise")
     if size.squeeze:
         y = _squeeze_excite(y, size.squeeze, f"{name}_squeeze")
-    y = _norm(transformer.dense(y, size.dim, f"{name}_project", use_bias=False), f"{name}_project")
+    y = transformer.dense(y, size.dim, f"{name}_project", use_bias=False)
+    y = transformer.batch_norm(y, f"{name}_project_bn")
     return keras_layers.Add(name=f"{name}_add")([x, y])
 
 
@@ -115,7 +110,4 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
       UserError: for an input without a whole patch.
     """
     size = SIZES[config.variant]
-    ends.check_size(config.variant, height, width, size.patch)
-    image = ends.image_input(height, width)
-    x = features(ends.standardize(image), size)
-    return tf_keras.Model(image, ends.classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    return ends.model(config, height, width, lambda image: features(image, size), least=size.patch)
