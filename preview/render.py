@@ -90,7 +90,7 @@ def png_uri(pixels: np.ndarray) -> str:
 
 
 def comparison(result: Comparison) -> str:
-    """One card a model, the verdict above."""
+    """One card per model, the verdict above."""
     if result.agree:
         verdict = f"All {len(result.answers)} models answer {result.answers[0].labels[0]}."
     else:

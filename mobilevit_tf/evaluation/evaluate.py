@@ -236,7 +236,7 @@ def _batches(
 
 
 def format_table(evaluation: Evaluation) -> str:
-    """Accuracy in one line, then one line a class, for the terminal."""
+    """Accuracy in one line, then one line per class, for the terminal."""
     width = max(len("class"), *(len(label) for label in evaluation.labels))
     lines = [
         f"{len(evaluation.ids):,} photos: top-1 {evaluation.top1:.2%}, top-5 {evaluation.top5:.2%}, "

@@ -79,7 +79,7 @@ class ResizeLike(tf_keras.layers.Layer):
 class SplitPatches(tf_keras.layers.Layer):
     """[B, H, W, C] -> [B, P * heads, N, C / heads], or its last two axes swapped.
 
-    P = patch_size ** 2 pixels a patch, N = H * W / P patches. The same transpose does the paper's unfold and the
+    P = patch_size ** 2 pixels per patch, N = H * W / P patches. The same transpose does the paper's unfold and the
     split into heads: attention then runs over the N pixels that have the same place in their patch.
     """
 
@@ -155,7 +155,7 @@ def unfold(features: tf.Tensor, patch_size: int) -> tf.Tensor:
 
     Args:
       features: H and W divisible by patch_size.
-      patch_size: h = w of a patch; P = h * w pixels a patch, row by row; N = H * W / P patches, row by row.
+      patch_size: h = w of a patch; P = h * w pixels per patch, row by row; N = H * W / P patches, row by row.
     """
     batch, height, width, channels = features.shape
     if height % patch_size or width % patch_size:

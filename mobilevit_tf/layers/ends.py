@@ -71,7 +71,7 @@ def model(
       config: name, classes, dropout before the classifier.
       height, width: input size in pixels; None builds one graph for any size.
       features: scaled images [B, H, W, 3] -> [B, C].
-      least: fewest pixels a side.
+      least: fewest pixels per side.
       scaled: `standardize` or `to_signed`.
       classify: features, classes, dropout -> logits.
 

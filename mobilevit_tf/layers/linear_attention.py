@@ -9,7 +9,7 @@ The paper's steps, for the N pixels that have the same place in their patch (P =
 Here the key convolution comes after the sum. A convolution is linear and the weights of a place sum to 1, so
 sum(weights * (K tokens + b)) = K sum(weights * tokens) + b: equal, with P products where there were N * P.
 
-Everything stays [B, H, W, C]. A context is [B, p, p, C], p = patch_size: one vector a place.
+Everything stays [B, H, W, C]. A context is [B, p, p, C], p = patch_size: one vector per place.
 """
 
 from __future__ import annotations

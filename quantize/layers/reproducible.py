@@ -1,6 +1,7 @@
-"""What an int8 file takes for some folded layers so that every runtime gives the same scores (docs/quantisation.md).
+"""Replacements for some folded layers, so that every runtime computes the same scores (docs/quantisation.md).
 
-Between 8-bit tensors stand only operations that IEEE 754 rounds one way, sums that float32 holds exactly, and tables.
+Between two 8-bit tensors there are only operations whose rounding IEEE 754 defines, sums that float32 holds exactly,
+and tables.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class RoundedSwish(tf_keras.layers.Layer):
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class ReproducibleNorm(folded.RootMeanSquareNorm):
-    """x / sqrt(mean(x^2) + epsilon) in operations that IEEE 754 rounds one way.
+    """x / sqrt(mean(x^2) + epsilon) from operations whose rounding IEEE 754 defines.
 
-    No mean, of which runtimes make a division or a product; no reciprocal root.
+    It has no mean, which some runtimes divide and others multiply for, and no reciprocal square root.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -51,16 +52,16 @@ class ReproducibleNorm(folded.RootMeanSquareNorm):
 
 
 def twice_the_root(square: Any, root: Any) -> Any:
-    """Heron's step without its halving: one float32 number for roots of `square` that differ in their last bit.
+    """root + square / root, Heron's step without its halving: roots that differ in the last bit give the same number.
 
-    So it is for all float32 numbers in [1, 4) but 1.0000001, and so for all exponents.
+    True for every float32 `square` in [1, 4) except 1.0000001, and therefore for every exponent.
     """
     return root + square / root
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class NegativeProduct(folded.AttentionScores):
-    """Called on (a, b): -(a @ b^T). The sign keeps the converter from making the product, its result too, 8-bit."""
+    """Called on (a, b): -(a @ b^T). The sign keeps the converter from making the product and its result 8-bit."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         left, right = inputs

@@ -68,7 +68,7 @@ def test_a_map_that_is_not_square_keeps_its_rows_and_columns():
 
 @pytest.fixture
 def small(monkeypatch):
-    """One narrow block a stage."""
+    """One narrow block per stage."""
     monkeypatch.setattr(resnet, "WIDTHS", (8, 16, 32, 64))
     monkeypatch.setattr(botnet, "DEPTHS", (1, 1, 1, 2))
 

@@ -91,7 +91,7 @@ def test_any_size_graph_gives_the_numbers_of_the_fixed_size_graph():
 
 @pytest.fixture
 def small(monkeypatch):
-    """One narrow unit a level."""
+    """One narrow unit per level."""
     monkeypatch.setitem(espnet.CHANNELS, "espnetv2_100", (16, 32, 64, 128, 256))
     monkeypatch.setattr(espnet, "REPEATS", (0, 1, 1, 1))
 

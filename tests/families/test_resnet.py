@@ -61,7 +61,7 @@ def test_a_block_excites_by_the_mean_of_its_map():
 
 @pytest.fixture
 def small(monkeypatch):
-    """One narrow block a stage."""
+    """One narrow block per stage."""
     monkeypatch.setattr(resnet, "WIDTHS", (16, 32, 64, 128))
     monkeypatch.setitem(resnet.DEPTHS, "seresnet50", (1, 1, 1, 1))
 

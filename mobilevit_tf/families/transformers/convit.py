@@ -26,7 +26,7 @@ class ConViTSize:
     """Token width (Table 1); the rest is the same for every size.
 
     Patch side in pixels, layers, those of them that are gated, heads, greatest drop-path rate (DeiT's recipe, section
-    3). `grid` is that of the learned positions: 224 / 16 a side; other sizes interpolate.
+    3). `grid` is that of the learned positions: 224 / 16 per side; other sizes interpolate.
     """
 
     dim: int

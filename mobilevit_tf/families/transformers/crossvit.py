@@ -21,9 +21,9 @@ from mobilevit_tf.layers.dropout import StatelessDropout
 from mobilevit_tf.layers.transformers import bicubic, transformer
 
 BRANCHES = ("small", "large")
-PATCHES = (12, 16)  # pixels a side (Table 1); the large ones are those of the image resized from 240 to 224
+PATCHES = (12, 16)  # pixels per side (Table 1); the large ones are those of the image resized from 240 to 224
 SCALE = (14, 15)  # 224 / 240
-LEAST = 18  # pixels a side, whose 14 / 15 hold one large patch
+LEAST = 18  # pixels per side, whose 14 / 15 hold one large patch
 
 
 @dataclasses.dataclass(frozen=True)

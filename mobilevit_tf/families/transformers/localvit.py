@@ -23,7 +23,7 @@ class LocalViTSize:
 
     Patch side in pixels, token width and layers are DeiT-Ti's (arXiv 2012.12877, Table 1), with 4 heads as the authors'
     code has it; the expansions and activations are those compared in section 4.2. `grid` is that of the learned
-    positions: 224 / 16 a side; other sizes interpolate.
+    positions: 224 / 16 per side; other sizes interpolate.
     """
 
     expansion: int

@@ -68,7 +68,7 @@ class PositionEmbedding(keras_layers.Layer):
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class ClassToken(keras_layers.Layer):
-    """Called on any [B, ..., C]: the learned class token [B, 1, 1, C], one copy an image.
+    """Called on any [B, ..., C]: the learned class token [B, 1, 1, C], one copy per image.
 
     Args:
       position: adds a learned position of its own.
@@ -213,7 +213,7 @@ def block(
 
 
 def drop_path_rates(greatest: float, depth: int) -> list[float]:
-    """One rate a layer, rising linearly from 0 (arXiv 1603.09382, section 3)."""
+    """One rate per layer, rising linearly from 0 (arXiv 1603.09382, section 3)."""
     return [greatest * index / max(depth - 1, 1) for index in range(depth)]
 
 
