@@ -85,8 +85,8 @@ def test_same_checkpoint_and_seed_give_the_same_bytes_after_fine_tuning(exported
 def test_a_missed_threshold_leaves_the_older_file(trained_run, tmp_path):
     output = tmp_path / "model.tflite"
     output.write_bytes(b"older")
-    strict = ("--mode=int8_strict", "--calibration_images=64")  # five answers of 359 are other ones
-    made = export(f"--run={trained_run}", *strict, "--min_agreement=1", f"--output={output}")
+    spoiled = ("--epochs=1", "--learning_rate=1", "--calibration_images=64")  # at such a rate it forgets everything
+    made = export(f"--run={trained_run}", *spoiled, "--min_agreement=1", f"--output={output}")
     assert made.returncode == 1 and "is below --min_agreement=100.00%" in made.stderr.splitlines()[-1]
     kept = ["model.refused.report.html", "model.refused.report.json", "model.refused.tflite"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [*kept, "model.tflite"]
