@@ -138,23 +138,54 @@ def answered(scores: np.ndarray, y_true: np.ndarray, unsure_below: float) -> str
     """
     _, shares, right = confidence.answered(scores, y_true)
     given = scores.max(1) >= unsure_below
-    share, accuracy = given.mean(), (scores.argmax(1) == y_true)[given].mean()
+    share, correct = given.mean(), (scores.argmax(1) == y_true)[given]
+    told = f"{share:.0%} answered, {correct.mean():.1%} of them right" if len(correct) else "no photo is answered"
+    mark = ([share], [correct.mean()]) if len(correct) else ([], [])
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.plot(shares, right, color=_FIRST, linewidth=2, marker="o" if len(shares) <= 20 else None, markersize=4)
-        label = f'"unsure" below {unsure_below:.2f}: {share:.0%} answered, {accuracy:.1%} of them right'
-        axes.plot([share], [accuracy], color=_SECOND, marker="o", markersize=8, linestyle="none", label=label)
+        label = f'"unsure" below {unsure_below:.2f}: {told}'
+        axes.plot(*mark, color=_SECOND, marker="o", markersize=8, linestyle="none", label=label)
         axes.legend(loc="lower left")
         axes.set_xlim(0, 1.02)
         axes.set_ylim(top=1.01)
         axes.set_xlabel("share of the photos that are answered")
         axes.set_ylabel("share of right answers")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0))
-        axes.grid(color="#888888", alpha=0.25, linewidth=0.7)
+        _shares_on_both_axes(axes)
 
     return _svg("Right answers against answered photos", (6.4, 3.4), draw)
+
+
+def reliability(answers: Mapping[str, np.ndarray], y_true: np.ndarray) -> str:
+    """Share of right answers against the top score, in 15 bins, one line for each set of scores, as SVG.
+
+    Args:
+      answers: up to two sets of scores [n, N] in [0, 1] by what the legend calls them.
+      y_true: int [n], the classes.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle="--", label="scores that can be believed")
+        for (name, scores), color in zip(answers.items(), (_SECOND, _FIRST), strict=False):
+            means, shares, photos = confidence.reliability(scores, y_true)
+            axes.plot(means, shares, color=color, linewidth=2, label=name)
+            axes.scatter(means, shares, s=12 + 180 * photos / photos.sum(), color=color)
+        axes.legend(loc="upper left")
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("score of the answer")
+        axes.set_ylabel("share of right answers")
+        _shares_on_both_axes(axes)
+
+    return _svg("Right answers against their score", (4.6, 3.8), draw)
+
+
+def _shares_on_both_axes(axes: Axes) -> None:
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(color="#888888", alpha=0.25, linewidth=0.7)
 
 
 def shortened(label: str, length: int = 20) -> str:

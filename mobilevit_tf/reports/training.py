@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-from PIL import Image
 
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.evaluation import confidence
 from mobilevit_tf.evaluation.evaluate import Evaluation
 from mobilevit_tf.files import write_atomic
-from mobilevit_tf.image import pixels
-from mobilevit_tf.reports import classes, plots
+from mobilevit_tf.reports import classes, plots, style, thumbnails
 from mobilevit_tf.reports.model_card import accuracy_interval, confused_pairs
 from mobilevit_tf.reports.style import page, section
 
 NAME = "report.html"
 _MISTAKES = 24
-_THUMBNAIL = 224  # pixels, twice the shown size: sharp on a phone
 _PAIRS = 8
 _TWINS = 100
 
@@ -77,10 +71,8 @@ def _head(title: str, metrics: Mapping, evaluation: Evaluation, areas: Sequence[
     }
     if "train_seconds" in metrics:
         tiles["training time"] = duration(metrics["train_seconds"])
-    cells = (f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
-             for name, value in tiles.items())  # fmt: skip
     date = html.escape(str(metrics.get("finished", "")))
-    return f'<h1>{html.escape(title)}</h1>\n<p class="soft">{date}</p>\n<div class="tiles">{"".join(cells)}</div>'
+    return f'<h1>{html.escape(title)}</h1>\n<p class="soft">{date}</p>\n{style.tiles(tiles)}'
 
 
 def duration(seconds: float) -> str:
@@ -90,16 +82,6 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Plain texts, escaped here; the first column is the row's name."""
-    titles = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
-    lines = []
-    for first, *others in rows:
-        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in others)
-        lines.append(f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>')
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _training(history: Sequence[Mapping[str, float]]) -> str:
@@ -114,10 +96,10 @@ def _training(history: Sequence[Mapping[str, float]]) -> str:
     formats = {"val_top1": ".2%", "learning_rate": ".2e", "images_per_second": ",.0f", "seconds": ",.0f"}
     rows = [[f"{row['epoch']:g}", *(format(row[key], formats.get(key, ".4f")) if key in row else "" for key in columns)]
             for row in history]  # fmt: skip
-    table = _table(["epoch", *columns.values()], rows)
+    table = style.table(["epoch", *columns.values()], rows)
     return (
         f'<div class="plots">{"".join(figures)}</div>\n<details><summary>Every epoch in numbers</summary>'
-        f'<div class="card scroll tall">{table}</div></details>'
+        f"{table}</details>"
     )
 
 
@@ -152,11 +134,11 @@ def _data(source: Source) -> str:
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in source.notes)
     if not source.twins:
         return f'<div class="card"><ul>{notes}</ul></div>'
-    shown = _table(["photo", "the same or nearly the same as"], source.twins[:_TWINS])
+    shown = style.table(["photo", "the same or nearly the same as"], source.twins[:_TWINS])
     more = f"<p>The first {_TWINS} of {len(source.twins):,}.</p>" if len(source.twins) > _TWINS else ""
     return (
         f'<div class="card"><ul>{notes}</ul></div><details><summary>Photos on both sides of the split</summary>{more}'
-        f'<div class="card scroll tall">{shown}</div></details>'
+        f"{shown}</details>"
     )
 
 
@@ -164,50 +146,27 @@ def _mistakes(evaluation: Evaluation, source: Source, split: str) -> str:
     indices = evaluation.worst_mistakes(_MISTAKES)
     if not indices:
         return "<p>Every photo is classified right.</p>"
-    photos = _photos(source, split, {evaluation.ids[index] for index in indices})
+    photos = thumbnails.read(source, split, {evaluation.ids[index] for index in indices})
     figures = "".join(_mistake(evaluation, index, photos[evaluation.ids[index]]) for index in indices)
     wrong = int((evaluation.y_pred != evaluation.y_true).sum())
     return f'<p class="soft">{len(indices)} of {wrong:,}, the surest first.</p>\n<div class="photos">{figures}</div>'
-
-
-def _photos(source: Source, split: str, ids: set[str]) -> dict[str, bytes]:
-    found = {}
-    for example in source.examples(split):
-        if example.id in ids:
-            found[example.id] = example.data
-            if len(found) == len(ids):
-                break
-    return found
 
 
 def _mistake(evaluation: Evaluation, index: int, data: bytes) -> str:
     predicted, true = evaluation.y_pred[index], evaluation.y_true[index]
     scores, name = evaluation.scores[index], html.escape(evaluation.ids[index])
     return (
-        f'<figure class="card"><img alt="{name}" src="{_thumbnail(data)}"><figcaption>'
+        f'<figure class="card"><img alt="{name}" src="{thumbnails.data_url(data)}"><figcaption>'
         f'<span class="wrong">{html.escape(evaluation.labels[predicted])}</span> {scores[predicted]:.1%}<br>'
         f"is {html.escape(evaluation.labels[true])} ({scores[true]:.1%})<br><small>{name}</small></figcaption></figure>"
     )
 
 
-def _thumbnail(data: bytes) -> str:
-    """Photo bytes -> data URL of a small JPEG, upright, in sRGB; tiny pictures are enlarged without smoothing."""
-    image = pixels.decode_image(data)
-    if max(image.size) < _THUMBNAIL // 4:
-        factor = _THUMBNAIL // max(image.size)
-        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def _facts(metrics: Mapping[str, object]) -> str:
     command = html.escape(str(metrics.get("command", "")))
-    rows = "".join(f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
-                   for name, value in _flat(metrics) if name != "command")  # fmt: skip
+    rows = [(name, value) for name, value in _flat(metrics) if name != "command"]
     shown = f'<pre class="card">{command}</pre>\n' if command else ""
-    return f'{shown}<div class="card scroll"><table class="facts"><tbody>{rows}</tbody></table></div>'
+    return f"{shown}{style.table((), rows)}"
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
