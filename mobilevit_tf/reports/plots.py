@@ -26,6 +26,7 @@ _INK = "#010203"  # stands for the page's text colour until the SVG is written
 _FIRST, _SECOND = "#3b82f6", "#f97316"  # readable on white and on near black
 _SHADES = LinearSegmentedColormap.from_list("shades", ["#3b82f600", "#3b82f6ff"])  # from transparent, for both themes
 _MAX_LABELED_CLASSES = 25
+_BESIDE = (5.4, 4.0)  # inches of a figure that stands beside another one
 _STYLE: dict[RcKeyType, object] = {
     "svg.fonttype": "none",  # real text: it can be searched and takes the page's font
     "text.parse_math": False,  # a "$" in a class name is a "$"
@@ -147,14 +148,14 @@ def answered(scores: np.ndarray, y_true: np.ndarray, unsure_below: float) -> str
         axes.plot(shares, right, color=_FIRST, linewidth=2, marker="o" if len(shares) <= 20 else None, markersize=4)
         label = f'"unsure" below {unsure_below:.2f}: {told}'
         axes.plot(*mark, color=_SECOND, marker="o", markersize=8, linestyle="none", label=label)
-        axes.legend(loc="lower left")
+        figure.legend(loc="outside lower center")
         axes.set_xlim(0, 1.02)
-        axes.set_ylim(top=1.01)
+        axes.set_ylim(top=1 + 0.03 * (1 - right.min()))
         axes.set_xlabel("share of the photos that are answered")
         axes.set_ylabel("share of right answers")
         _shares_on_both_axes(axes)
 
-    return _svg("Right answers against answered photos", (6.4, 3.4), draw)
+    return _svg("Right answers against answered photos", _BESIDE, draw)
 
 
 def reliability(answers: Mapping[str, np.ndarray], y_true: np.ndarray) -> str:
@@ -172,14 +173,14 @@ def reliability(answers: Mapping[str, np.ndarray], y_true: np.ndarray) -> str:
             means, shares, photos = confidence.reliability(scores, y_true)
             axes.plot(means, shares, color=color, linewidth=2, label=name)
             axes.scatter(means, shares, s=12 + 180 * photos / photos.sum(), color=color)
-        axes.legend(loc="upper left")
+        figure.legend(loc="outside lower center")
         axes.set_xlim(0, 1.02)
         axes.set_ylim(0, 1.02)
         axes.set_xlabel("score of the answer")
         axes.set_ylabel("share of right answers")
         _shares_on_both_axes(axes)
 
-    return _svg("Right answers against their score", (4.6, 3.8), draw)
+    return _svg("Right answers against their score", _BESIDE, draw)
 
 
 def _shares_on_both_axes(axes: Axes) -> None:

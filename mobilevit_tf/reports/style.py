@@ -5,6 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 
+DOTS = ("A dot is as large as the share of the {photos:,} photos that it stands for. Below the dashed line the model "
+        "is surer than it should be.")  # fmt: skip
+
 _CSS = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6470; --page: #f6f7f9; --card: #fff; --line: #dfe3e8;
   --accent: #2563eb; --bad: #c2410c; --bar: #3b82f64d; }
@@ -96,3 +99,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         lines.append(f'<tr><th scope="row">{html.escape(str(first))}</th>{cells}</tr>')
     start = f"<table><thead><tr>{titles}</tr></thead>" if head else '<table class="facts">'
     return f'<div class="card scroll tall">{start}<tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def plots(figures: Iterable[tuple[str, str, str]]) -> str:
+    """Figures side by side: (title, SVG, a sentence or "") each; plain texts but for the SVG."""
+    cells = []
+    for title, svg, told in figures:
+        caption = f"<figcaption>{html.escape(told)}</figcaption>" if told else ""
+        cells.append(f'<figure class="card"><h3>{html.escape(title)}</h3>{svg}{caption}</figure>')
+    return f'<div class="plots">{"".join(cells)}</div>'

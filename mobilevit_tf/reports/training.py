@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.evaluation import confidence
@@ -16,7 +19,8 @@ from mobilevit_tf.reports.model_card import accuracy_interval, confused_pairs
 from mobilevit_tf.reports.style import page, section
 
 NAME = "report.html"
-_MISTAKES = 24
+Look = Callable[[bytes, int], np.ndarray]  # a photo's bytes, a class -> uint8 [height, width, 3], where it is seen
+_MISTAKES, _LOOKED_AT = 24, 12
 _PAIRS = 8
 _TWINS = 100
 
@@ -29,6 +33,7 @@ def write_report(
     evaluation: Evaluation,
     source: Source,
     split: str = "val",
+    look: Look | None = None,
 ) -> Path:
     """Writes the report of a run; an older one is replaced at the last moment.
 
@@ -41,6 +46,7 @@ def write_report(
       evaluation: the answers of the weights that the run keeps.
       source: where the evaluated photos are read again, for the thumbnails.
       split: the split that `evaluation` is of.
+      look: shows where the model sees a class (`occlusion.of_photo`); None leaves that out.
     """
     areas = classes.roc_auc(evaluation)
     parts = [
@@ -50,7 +56,7 @@ def write_report(
         section("Confusion matrix", _confusion(evaluation)),
         section("Classes", _classes(evaluation, areas, source)),
         section("Sure and unsure", _sure(evaluation)),
-        section("Surest mistakes", _mistakes(evaluation, source, split)),
+        section("Surest mistakes", _mistakes(evaluation, source, split, look)),
         section("How it was made", _facts(metrics)),
     ]
     return write_atomic(Path(run_dir) / NAME, page(title, "\n".join(parts)).encode())
@@ -87,8 +93,7 @@ def duration(seconds: float) -> str:
 def _training(history: Sequence[Mapping[str, float]]) -> str:
     if not history:
         return '<p class="soft">No epoch was trained.</p>'
-    figures = [f'<figure class="card"><h3>{html.escape(title)}</h3>{svg}</figure>'
-               for title, svg in plots.curves(history).items()]  # fmt: skip
+    figures = style.plots((title, svg, "") for title, svg in plots.curves(history).items())
     columns = {
         "train_loss": "training loss", "val_loss": "validation loss", "val_top1": "top-1",
         "learning_rate": "learning rate", "images_per_second": "images/s", "seconds": "seconds",
@@ -97,10 +102,7 @@ def _training(history: Sequence[Mapping[str, float]]) -> str:
     rows = [[f"{row['epoch']:g}", *(format(row[key], formats.get(key, ".4f")) if key in row else "" for key in columns)]
             for row in history]  # fmt: skip
     table = style.table(["epoch", *columns.values()], rows)
-    return (
-        f'<div class="plots">{"".join(figures)}</div>\n<details><summary>Every epoch in numbers</summary>'
-        f"{table}</details>"
-    )
+    return f"{figures}\n<details><summary>Every epoch in numbers</summary>{table}</details>"
 
 
 def _confusion(evaluation: Evaluation) -> str:
@@ -121,13 +123,15 @@ def _classes(evaluation: Evaluation, areas: Sequence[float | None], source: Sour
 
 
 def _sure(evaluation: Evaluation) -> str:
-    unsure_below = confidence.fit_unsure(evaluation.scores, evaluation.y_true)
-    svg = plots.answered(evaluation.scores, evaluation.y_true, unsure_below)
-    return (
-        f'<figure class="card">{svg}<figcaption>The mark is the lowest threshold from which on {confidence.SURE:.0%} '
-        "of the answers are right, or the highest score. The export fits it anew, with the temperature of the scores."
-        "</figcaption></figure>"
-    )
+    given, y_true = evaluation.scores, evaluation.y_true
+    mark = (f"The mark is the lowest threshold from which on {confidence.SURE:.0%} of the answers are right, or the "
+            "highest score. The export fits it anew, with the temperature of the scores.")  # fmt: skip
+    answered = plots.answered(given, y_true, confidence.fit_unsure(given, y_true))
+    believed = plots.reliability({"this model, before the export's temperature": given}, y_true)
+    return style.plots([
+        ("Right answers as the threshold moves", answered, mark),
+        ("Right answers against their score", believed, style.DOTS.format(photos=len(y_true))),
+    ])  # fmt: skip
 
 
 def _data(source: Source) -> str:
@@ -142,22 +146,33 @@ def _data(source: Source) -> str:
     )
 
 
-def _mistakes(evaluation: Evaluation, source: Source, split: str) -> str:
+def _mistakes(evaluation: Evaluation, source: Source, split: str, look: Look | None) -> str:
     indices = evaluation.worst_mistakes(_MISTAKES)
     if not indices:
         return "<p>Every photo is classified right.</p>"
     photos = thumbnails.read(source, split, {evaluation.ids[index] for index in indices})
-    figures = "".join(_mistake(evaluation, index, photos[evaluation.ids[index]]) for index in indices)
+    figures = "".join(
+        _mistake(evaluation, index, photos[evaluation.ids[index]], look if place < _LOOKED_AT else None)
+        for place, index in enumerate(indices)
+    )
     wrong = int((evaluation.y_pred != evaluation.y_true).sum())
-    return f'<p class="soft">{len(indices)} of {wrong:,}, the surest first.</p>\n<div class="photos">{figures}</div>'
+    told = f"{len(indices)} of {wrong:,}, the surest first."
+    if look:
+        told += (" Under a photo: what the model saw of it, in grey, and orange where the wrong answer loses most when "
+                 "a patch covers the place.")  # fmt: skip
+    return f'<p class="soft">{told}</p>\n<div class="photos">{figures}</div>'
 
 
-def _mistake(evaluation: Evaluation, index: int, data: bytes) -> str:
+def _mistake(evaluation: Evaluation, index: int, data: bytes, look: Look | None) -> str:
     predicted, true = evaluation.y_pred[index], evaluation.y_true[index]
     scores, name = evaluation.scores[index], html.escape(evaluation.ids[index])
+    answer = html.escape(evaluation.labels[predicted])
+    shown = f'<img alt="{name}" src="{thumbnails.data_url(data)}">'
+    if look:
+        image = Image.fromarray(look(data, int(predicted)))
+        shown += f'<img alt="where the model sees {answer} in it" src="{thumbnails.jpeg_url(image)}">'
     return (
-        f'<figure class="card"><img alt="{name}" src="{thumbnails.data_url(data)}"><figcaption>'
-        f'<span class="wrong">{html.escape(evaluation.labels[predicted])}</span> {scores[predicted]:.1%}<br>'
+        f'<figure class="card">{shown}<figcaption><span class="wrong">{answer}</span> {scores[predicted]:.1%}<br>'
         f"is {html.escape(evaluation.labels[true])} ({scores[true]:.1%})<br><small>{name}</small></figcaption></figure>"
     )
 

@@ -41,13 +41,11 @@ def sure(report: Report, evidence: Evidence) -> str:
         plain = scores.with_temperature(given, 1 / report.temperature)  # as the file would answer without it
         legend = {"without the temperature": plain, f"with it ({report.temperature:.2f}), as in this file": given}
         believed = plots.reliability(legend, y_true)
-    return (
-        f'<div class="plots"><figure class="card"><h3>Right answers as the threshold moves</h3>{answered}<figcaption>'
-        "The mark is the file's own threshold: below it readers say &quot;unsure&quot;.</figcaption></figure>"
-        f'<figure class="card"><h3>Right answers against their score</h3>{believed}<figcaption>A dot is as large as '
-        f"the share of the {len(y_true):,} photos that it stands for. Below the dashed line the model is surer than it "
-        "should be.</figcaption></figure></div>"
-    )
+    mark = 'The mark is the file\'s own threshold: below it readers say "unsure".'
+    return style.plots([
+        ("Right answers as the threshold moves", answered, mark),
+        ("Right answers against their score", believed, style.DOTS.format(photos=len(y_true))),
+    ])  # fmt: skip
 
 
 def changed(report: Report, evidence: Evidence) -> str:
