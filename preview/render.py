@@ -85,15 +85,12 @@ def seen(result: Answer) -> str:
 def where(result: Where) -> str:
     """What the answer depends on, as a picture beside what the model saw."""
     height, width = result.picture.shape[:2]
-    label, points = escape(result.label), f"{100 * result.largest:.1f}"
-    told = (
-        f"covering a quarter of the height and width costs {label} up to {points} points of score, orange places most"
-        if result.largest > 0 else f"covering no place costs {label} any score"
-    )  # fmt: skip
+    label, points = escape(result.label), f"{100 * max(result.largest, 0):.1f}"
     return (
         f'<figure class="pv-seen" data-largest="{result.largest!r}"><img src="{png_uri(result.picture)}" '
         f'width="{width}" height="{height}" alt="The same pixels in grey, orange where the answer {label} depends on '
-        f'them"><figcaption>Where it looks: {told} ({result.took_ms:.0f} ms)</figcaption></figure>'
+        f'them"><figcaption>Where it looks: orange places matter most to the answer {label}. A patch over one of them '
+        f"costs it at most {points} points ({result.took_ms:.0f} ms)</figcaption></figure>"
     )
 
 

@@ -16,7 +16,8 @@ from mobilevit_tf.image.image_spec import ImageSpec
 
 PLACES, FEWER_PLACES = 9, 7  # of the patch, in each direction: 81 inferences for one photo, 49 where there are many
 _PATCH = 1 / 4  # its side over the photo's
-_FAINT = 0.05  # a loss of score that is shown faintly, even where no other place loses more
+_FAINT = 0.5  # a loss, in log-odds, that is shown in full; where no place loses as much, the whole picture is fainter
+_SMALLEST = 1e-3  # a score is taken as at least this far from 0 and 1: 8-bit files give exact zeros
 _HEAT = np.array([255, 120, 0], np.float32)
 _AT_ONCE = 16
 
@@ -28,9 +29,10 @@ class Look:
     Attributes:
       label: index of the answer.
       score: its score for the whole photo, in [0, 1].
-      losses: float32 [height, width]: mean of what the score loses under the patches that cover a pixel; negative where
-        it gains.
-      largest: what it loses under the worst patch.
+      losses: float32 [height, width]: what the log-odds of the score lose where a pixel is covered, as a mean of the
+        patches that cover it, those whose middle is near the most; negative where they gain. A sure answer loses
+        hardly any score, but log-odds all the same.
+      largest: what the score loses under the worst patch.
     """
 
     label: int
@@ -61,12 +63,15 @@ def look(score: Scorer, image: np.ndarray, label: int | None = None, places: int
         picture[box] = color
     scores = np.concatenate([score(covered[start : start + _AT_ONCE]) for start in range(0, len(covered), _AT_ONCE)])
     label = int(scores[-1].argmax()) if label is None else label
-    lost = scores[-1, label] - scores[:-1, label]
-    total, count = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
-    for loss, box in zip(lost, boxes, strict=True):
-        total[box] += loss
-        count[box] += 1
-    return Look(label, float(scores[-1, label]), total / count, float(lost.max()))
+    mine = scores[:, label].astype(np.float64)
+    odds = np.log(mine.clip(_SMALLEST, 1 - _SMALLEST) / (1 - mine).clip(_SMALLEST, 1 - _SMALLEST))
+    weight = np.outer(*(np.hanning(part + 2)[1:-1] for part in patch))  # [patch height, patch width]
+    total, weights = np.zeros((height, width)), np.zeros((height, width))
+    for value, box in zip(odds[:-1], boxes, strict=True):
+        total[box] += weight * (odds[-1] - value)
+        weights[box] += weight
+    losses = (total / weights).astype(np.float32)
+    return Look(label, float(mine[-1]), losses, float(mine[-1] - mine[:-1].min()))
 
 
 def picture(image: np.ndarray, seen: Look) -> np.ndarray:
