@@ -169,7 +169,7 @@ def reliability(answers: Mapping[str, np.ndarray], y_true: np.ndarray) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle="--", label="scores that can be believed")
-        for (name, scores), color in zip(answers.items(), (_SECOND, _FIRST), strict=False):
+        for (name, scores), color in zip(answers.items(), (_SECOND, _FIRST)[-len(answers) :], strict=True):
             means, shares, photos = confidence.reliability(scores, y_true)
             axes.plot(means, shares, color=color, linewidth=2, label=name)
             axes.scatter(means, shares, s=12 + 180 * photos / photos.sum(), color=color)

@@ -44,10 +44,13 @@ def report(folder) -> Path:
 
 
 @pytest.fixture(scope="module")
-def export(folder) -> tuple[Path, dict]:
-    """(the page of an int8 file of the run, moved away from it, and what its JSON says)."""
+def export(folder, trained_run) -> tuple[Path, dict]:
+    """(the page of an int8 file, moved away from it, and what its JSON says).
+
+    Fine-tuned at such a rate the model forgets everything: many answers change.
+    """
     output = folder / "made" / "model.tflite"
-    run_script("quantize/export.py", f"--run={folder / 'run'}", f"--output={output}", "--mode=int8_ptq",
+    run_script("quantize/export.py", f"--run={trained_run}", f"--output={output}", "--epochs=1", "--learning_rate=1",
                "--calibration_images=32")  # fmt: skip
     found = json.loads(output.with_suffix(".report.json").read_text())
     return output.with_suffix(".report.html").rename(folder / "export.html"), found
@@ -95,7 +98,7 @@ def test_the_page_of_an_export_is_whole_without_a_network_and_without_the_file_b
     path, found = export
     page, asked, complaints = open_offline(browser, path)
     pictures = page.evaluate(PICTURES)
-    assert len(pictures) == min(24, len(found["changed"]))
+    assert len(found["changed"]) > 24 and len(pictures) == 24
     assert all(complete and natural > 0 and shown > 50 for complete, natural, shown in pictures)
     assert all(image.get_attribute("alt") for image in page.locator("img").all())
     curves = page.locator(".plots svg[role=img]").all()
