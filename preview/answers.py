@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+import time
 from collections.abc import Sequence
 
 import numpy as np
 
+from mobilevit_tf.evaluation import occlusion
 from preview.open_models import OpenModel
 
 
@@ -69,6 +71,36 @@ def classify(model: OpenModel, data: bytes, protocol: str) -> Answer:
         preprocess_ms=prediction.preprocess_ms,
         inference_ms=prediction.inference_ms,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """What a model's answer for one photo depends on.
+
+    Attributes:
+      label: the answer.
+      picture: uint8 [height, width, 3] in RGB: what the model saw, orange where covering it costs the answer most.
+      largest: the score that the answer loses where one place is covered, at most.
+      took_ms: of all the inferences.
+    """
+
+    label: str
+    picture: np.ndarray
+    largest: float
+    took_ms: float
+
+
+def where(model: OpenModel, result: Answer) -> Where:
+    """Runs the file again and again on the pixels of an answer, a patch over one place after another."""
+    is_rgb = model.spec.color_order == "RGB"
+    start = time.perf_counter()
+    with model.borrow() as interpreter:
+        seen = occlusion.look(
+            lambda images: np.stack([interpreter.scores(image) for image in images]),
+            result.pixels if is_rgb else result.pixels[..., ::-1],
+        )
+    took_ms = (time.perf_counter() - start) * 1e3
+    return Where(model.labels[seen.label], occlusion.picture(result.pixels, seen), seen.largest, took_ms)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from preview import settings
-from preview.answers import Answer, Comparison
+from preview.answers import Answer, Comparison, Where
 
 _TEMPLATE_SIGNS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 
@@ -79,6 +79,18 @@ def seen(result: Answer) -> str:
         f'<figure class="pv-seen"><img src="{png_uri(result.pixels)}" width="{width}" height="{height}" '
         f'alt="The {width} by {height} pixels that the model saw"><figcaption>What the model saw: '
         f"{width} x {height} pixels ({view})</figcaption></figure>"
+    )
+
+
+def where(result: Where) -> str:
+    """What the answer depends on, as a picture beside what the model saw."""
+    height, width = result.picture.shape[:2]
+    label, points = escape(result.label), f"{100 * max(result.largest, 0):.1f}"
+    return (
+        f'<figure class="pv-seen" data-largest="{result.largest!r}"><img src="{png_uri(result.picture)}" '
+        f'width="{width}" height="{height}" alt="The same pixels in grey, orange where the answer {label} depends on '
+        f'them"><figcaption>Where it looks: orange places matter most to the answer {label}. A patch over one of them '
+        f"costs it at most {points} points ({result.took_ms:.0f} ms)</figcaption></figure>"
     )
 
 

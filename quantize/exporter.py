@@ -13,6 +13,7 @@ import mobilevit_tf.tf_setup
 from mobilevit_tf import catalog
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.evaluation.scorers import Scorer
 from mobilevit_tf.evaluation.tflite_model import ModelInfo
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.labels import check_labels
@@ -131,13 +132,13 @@ def observed(recipe: Recipe, cheapened: Graph) -> tuple[list[str], list[str]]:
     return [name for name, rounding in roundings.items() if rounding is Rounding.RANGE], maxima
 
 
-def held_out_answers(prepared: Prepared, calibrated: Calibrated) -> tuple[np.ndarray, np.ndarray]:
-    """(scores [n, N], classes [n]): the float model's answers for the held-out training photos."""
+def held_out_answers(prepared: Prepared, score: Scorer) -> tuple[np.ndarray, np.ndarray]:
+    """(scores [n, N], classes [n]): a model's answers for the held-out training photos."""
     y_true = prepared.class_indices[prepared.source.labels("train")[prepared.held_out]]
     if not len(y_true):
         return np.empty((0, len(prepared.model.labels))), y_true
     images = photos.load(prepared.source, "train", prepared.held_out, prepared.spec)
-    return finetune.scores(calibrated.float_model, images, prepared.spec), y_true
+    return np.concatenate([score(images[start : start + 64]) for start in range(0, len(images), 64)]), y_true
 
 
 def with_fit(calibrated: Calibrated, fit: Fit) -> Calibrated:
@@ -179,15 +180,12 @@ def to_file(
       output_type: of the scores of 8-bit files.
     """
     if quantised is not None:
-        frozen, recipe = prepared.tune.frozen_ranges, prepared.recipe
-        fixed = qat.apply(calibrated.cheapened, recipe, calibrated.ranges, frozen=frozen, batch_size=1)
-        fixed.set_weights(quantised.get_weights())
-        data = convert.to_int8(fixed, output_type)
+        data = convert.to_int8(quantised, output_type)
     elif mode == "int8_strict":
         images = prepared.spec.normalize(prepared.calibration_images)
-        data = convert.to_integer(graph.build(calibrated.lowered, 1), images)
+        data = convert.to_integer(graph.build(calibrated.lowered), images)
     else:
-        data = convert.to_float(graph.build(calibrated.cheapened, 1), mode)
+        data = convert.to_float(calibrated.float_model, mode)
     return metadata.populate(data, prepared.model.labels, prepared.spec, _info(prepared, calibrated, mode))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from mobilevit_tf import catalog, distribution
 from mobilevit_tf.data import datasets, similar
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.evaluation import evaluate
+from mobilevit_tf.evaluation import evaluate, occlusion, scorers
+from mobilevit_tf.evaluation.photos import Photos
 from mobilevit_tf.files import write_json
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import build, model_file, weights
@@ -143,11 +145,13 @@ def _write_reports(config: RunConfig, source: Source, run: Run, model: ModelFile
     directory, history = run.run_dir, run.progress.history
     plain = build.build(config.model, *run.spec.size)  # of no strategy: one worker alone can run it
     weights.assign(plain, model.weights)
-    result = evaluate.evaluate_keras(plain, source, "val", run.spec)
+    score = scorers.keras(plain, run.spec)
+    result = evaluate.answer(score, Photos(source, "val", run.spec), source.class_names)
     recipe = model_card.Recipe(config.model, run.spec, config.data, config.augment, config.train)
     _look_for_twins(source)
     title = f"{catalog.find(config.model.variant).title}, {source.name}"
-    training.write_report(directory, title, history, metrics, result, source)
+    look = functools.partial(occlusion.of_photo, score, run.spec)
+    training.write_report(directory, title, history, metrics, result, source, look=look)
     model_card.write_model_card(directory, recipe, source, "val", result, metrics)
     write_json(directory / "history.json", history)
 

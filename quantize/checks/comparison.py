@@ -9,15 +9,14 @@ from pathlib import Path
 
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.evaluation import evaluate
+from mobilevit_tf.evaluation import confidence, evaluate, probe, scorers
 from mobilevit_tf.evaluation.evaluate import Evaluation
+from mobilevit_tf.evaluation.photos import MOST_BYTES, Photos
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.image import pixels
 from quantize.checks import runtime, scores
 from quantize.checks.report import Report
 from quantize.checks.scores import Fit
-
-PROTOCOLS = ("crop", "stretch")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +28,21 @@ class Answers:
     stretch: Evaluation
 
 
-def answers(path: str | Path, source: Source, split: str = "val") -> Answers:
-    """Evaluates a file under the training protocol and under the device protocol."""
-    return Answers(Path(path), *(evaluate.evaluate_tflite(path, source, split, protocol) for protocol in PROTOCOLS))
+def answers(path: str | Path, source: Source, photos: Photos | None = None) -> Answers:
+    """Evaluates a file under the training protocol and under the device protocol.
+
+    Args:
+      path: a .tflite; a damaged one raises UserError.
+      source: its validation photos answer.
+      photos: the same ones where they are decoded already, as the file's ImageSpec says.
+    """
+    probe.probe(path)
+    model, score = scorers.tflite(path)
+    if photos is None:
+        photos = Photos(source, "val", model.spec, pixels.PROTOCOLS, most_bytes=MOST_BYTES)
+    if photos.spec != model.spec:
+        raise ValueError(f"{path} is for other pixels: {model.spec}, not {photos.spec}")
+    return Answers(Path(path), *(evaluate.answer(score, photos, model.labels, way) for way in photos.protocols))
 
 
 def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | None = None) -> Report:
@@ -60,7 +71,7 @@ def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | No
         stretch_float_top1=baseline.stretch.top1,
         stretch_tflite_top1=stretch.top1,
         stretch_agreement=scores.agreement(baseline.stretch, stretch),
-        calibration_error=scores.calibration_error(crop.scores, crop.y_true),
+        calibration_error=confidence.calibration_error(crop.scores, crop.y_true),
         temperature=model.info.temperature,
         unsure_below=model.info.unsure_below,
         size_bytes=candidate.path.stat().st_size,

@@ -75,6 +75,7 @@ class Report:
       temperature_photos, calibration_error_before, calibration_error_after: how the scores were fitted.
       keras_agreement, keras_distance: the file against its fake-quantised Keras model.
       layers, saturation: where the 8-bit model departs from the float one, the largest first.
+      seconds: what the export took, by step.
     """
 
     file: str
@@ -116,6 +117,7 @@ class Report:
     keras_distance: float | None = None
     layers: list[LayerError] | None = None
     saturation: list[Saturation] | None = None
+    seconds: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values by key, without what is None."""
