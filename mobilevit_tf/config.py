@@ -138,7 +138,7 @@ class TrainConfig:
       ema_decay: of the weight average that is evaluated and saved; 0 turns it off.
       ema_warmup: min(ema_decay, (1 + step) / (10 + step)), for runs too short for the decay alone.
       class_weights: weigh the loss by the inverse frequency of the classes.
-      init_from: run directory whose weights the run starts from.
+      init_from: weights to start from: a run directory, or published ones by name (`pretrained.hub_names`).
       freeze_epochs: epochs in which only the classifier learns (with init_from), BatchNorm in inference mode.
       seed: of initial weights, order, augmentation and dropout.
       strategy: "mirrored", "multi_worker" or "one_device".

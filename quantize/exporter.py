@@ -197,6 +197,7 @@ def _info(prepared: Prepared, calibrated: Calibrated, mode: str) -> ModelInfo:
     return ModelInfo(
         name, model.config.variant, mode, mobilevit_tf.__version__, model.license, model.run_id,
         round(calibrated.temperature, 4), round(calibrated.unsure_below, 4),
+        origin=model.origin,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from mobilevit_tf.data.source import Source
 from mobilevit_tf.evaluation.evaluate import NOT_JUDGED, ClassScores, Evaluation
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.models.model_file import LICENSE
 
 NAME = "model_card.md"
 _MAX_CLASSES = 200  # a longer table hides the rest of the card; metrics and report have every class
@@ -22,13 +23,21 @@ _FEW_PHOTOS = 20
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything that decided the weights of a run."""
+    """Everything that decided the weights of a run.
+
+    Attributes:
+      model, spec, data, augment, train: its settings.
+      license: of the weights that it started from, or of its own.
+      origin: published weights that it started from; "" where there are none.
+    """
 
     model: ModelConfig
     spec: ImageSpec
     data: DataConfig
     augment: AugmentConfig
     train: TrainConfig
+    license: str = LICENSE
+    origin: str = ""
 
 
 def accuracy_interval(share: float, count: int) -> tuple[float, float]:
@@ -160,7 +169,10 @@ def _settings(recipe: Recipe, metrics: Mapping) -> str:
 
 def _license(recipe: Recipe) -> str:
     start = " and of the weights that training started from" if recipe.train.init_from else ""
+    origin = f"\n\nTraining started from {_text(recipe.origin)}." if recipe.origin else ""
+    passed_on = f"\n\nLicence of the weights: {_text(recipe.license)}." if recipe.license != LICENSE else ""
     return (
         "## Licence\n\nThe code is under Apache-2.0. The weights come from the photos: before passing them on, check "
         f"the licence of the photos{start}. Architecture: {_text(catalog.find(recipe.model.variant).citation)}."
+        f"{origin}{passed_on}"
     )

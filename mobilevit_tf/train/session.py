@@ -21,6 +21,7 @@ from mobilevit_tf.files import write_json
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import build, model_file, weights
 from mobilevit_tf.models.model_file import ModelFile
+from mobilevit_tf.pretrained import start as starting
 from mobilevit_tf.reports import model_card, run_facts, training
 from mobilevit_tf.train import estimate, run_dir, trainer
 from mobilevit_tf.train.run import Run
@@ -69,7 +70,8 @@ def _train_and_evaluate(
         for model in {id(made.model): made.model, id(made.ema_model): made.ema_model}.values():
             weights.assign(model, start.weights)
         made.take_up_weights()
-    run = Run(config, source, spec, made, directory, start.license if start else model_file.LICENSE)
+    license, origin = (start.license, start.origin) if start else (model_file.LICENSE, "")
+    run = Run(config, source, spec, made, directory, license, origin)
     if run.progress.epoch < config.train.epochs:
         estimate.announce(run, command)
     run.fit()
@@ -103,7 +105,10 @@ def image_spec(config: RunConfig, start: ModelFile | None) -> ImageSpec:
 def _starting_weights(config: RunConfig, source: Source) -> ModelFile | None:
     if not config.train.init_from:
         return None
-    start = model_file.load(config.train.init_from)
+    start = starting.load(config.train.init_from, config.model.variant)
+    if start.origin:
+        for line in starting.announcement(start):
+            _LOGGER.info("%s", line)
     for key in ("variant", "patch_sizes"):
         held = getattr(start.config, key)
         if held != getattr(config.model, key):
@@ -144,7 +149,9 @@ def _write_reports(config: RunConfig, source: Source, run: Run, model: ModelFile
     plain = build.build(config.model, *run.spec.size)  # of no strategy: one worker alone can run it
     weights.assign(plain, model.weights)
     result = evaluate.evaluate_keras(plain, source, "val", run.spec)
-    recipe = model_card.Recipe(config.model, run.spec, config.data, config.augment, config.train)
+    recipe = model_card.Recipe(
+        config.model, run.spec, config.data, config.augment, config.train, model.license, model.origin
+    )
     _look_for_twins(source)
     title = f"{catalog.find(config.model.variant).title}, {source.name}"
     training.write_report(directory, title, history, metrics, result, source)
