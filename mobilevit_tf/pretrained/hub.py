@@ -50,7 +50,7 @@ def fetch(reference: Reference) -> Fetched:
     try:
         return _online(hub, reference)
     except Exception as error:  # whatever the client's HTTP library makes of a strange server
-        raise UserError(f"{_reason(hub, reference, error)}; {_by_hand(reference)}") from error
+        raise UserError(f"{_reason(hub, reference, error)}; {by_hand(reference)}") from error
 
 
 def _client() -> Any:
@@ -160,6 +160,7 @@ def _reason(hub: Any, reference: Reference, error: Exception) -> str:
     return f"{repository} did not come from {endpoint} ({said}): is there a network, or a proxy?"
 
 
-def _by_hand(reference: Reference) -> str:
+def by_hand(reference: Reference) -> str:
+    """What to do where the way through the hub does not go."""
     return (f"by hand: save {FILES[0]} (or {FILES[1]}) of https://huggingface.co/{reference.repository}, then python "
             "-m mobilevit_tf.pretrained --source=THAT_FILE --output=RUN and --init_from=RUN")  # fmt: skip

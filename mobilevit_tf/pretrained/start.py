@@ -47,7 +47,10 @@ def read(reference: Reference, fetched: Fetched) -> PublishedWeights:
     Raises:
       UserError: the file holds something else.
     """
-    weights = weight_files.read(fetched.path)
+    try:
+        weights = weight_files.read(fetched.path)
+    except UserError as error:
+        raise UserError(f"{reference.repository}: {error}; {hub.by_hand(reference)}") from error
     if weights.publisher != reference.weights.publisher:
         raise UserError(f"{fetched.path.name} of {reference.repository} holds weights as {weights.publisher} names "
                         f"them, expected {reference.weights.publisher}: use another name")  # fmt: skip

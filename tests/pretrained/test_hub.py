@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from pretrained.loopback_hub import COMMIT, serve
 from support.commands import ROOT, environment
-from support.loopback_hub import COMMIT, serve
 
 from mobilevit_tf import catalog
 from mobilevit_tf.errors import UserError

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from pretrained.loopback_hub import COMMIT, serve
 from safetensors.numpy import save
 from support.commands import ROOT, environment
-from support.loopback_hub import COMMIT, serve
 from support.published import reference, tiny, torch_zip
 
 from mobilevit_tf import catalog
@@ -55,7 +55,7 @@ def test_a_name_makes_a_run_like_a_file_does(run, tmp_path):
         (save({"fc.weight": np.zeros((2, 2), np.float32)}), "holds no MobileViT of timm, Hugging Face or Apple"),
         (save(tiny("huggingface")), "holds weights as huggingface names them, expected timm"),
         (b"<html>Sign in</html>", "is a web page, not weights"),
-        (b"\x80\x02cos\nsystem\n(U\x04trueatR.", "truncated or not a PyTorch file"),
+        (b"\x80\x02cos\nsystem\n(U\x04trueatR.", "neither a tensor nor a plain container, and was not opened"),
     ],
 )
 def test_a_hub_that_serves_something_else_gets_one_sentence(run, tmp_path, content, part):
