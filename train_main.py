@@ -30,6 +30,8 @@ flags.DEFINE_float("val_fraction", _DATA.val_fraction, "Share held out where the
 flags.DEFINE_integer("split_seed", _DATA.seed, "Seed of the split of a folder.")
 flags.DEFINE_string("val_groups", _DATA.val_groups, "Regular expression for a photo's path: photos for which it finds "
                     "the same text (or groups) stay on one side of the split.")  # fmt: skip
+flags.DEFINE_string("none_of_these", _DATA.none_of_these, "Folder of photos of none of the classes, for the export's "
+                    "threshold; unset: _none beside the classes.")  # fmt: skip
 flags.DEFINE_bool("strict", False, "Refuse data with a file that cannot be used, or a class that cannot be trained or "
                   "judged as it should, instead of naming it.")  # fmt: skip
 

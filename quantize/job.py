@@ -52,7 +52,9 @@ class Job:
     max_drop: float | None = None
 
 
-def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[Report]:
+def run(
+    job: Job, data: str | None = None, data_dir: str | None = None, none_of_these: str | None = None
+) -> list[Report]:
     """Exports, compares the finished files with the float model, writes files and reports, prints a table.
 
     Raises:
@@ -61,7 +63,7 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
     model = model_file.load(job.run)
     _check_writable(job.output)
     wanted = exporter.check_mode(model.config.variant, job.mode)
-    source = datasets.open_source(_data_config(job.run, data, data_dir))
+    source = datasets.open_source(_data_config(job.run, data, data_dir, none_of_these))
     _check_classes(model, source)
     prepared = exporter.prepare(model, source, job.calibrate, job.tune)
     calibrated, fit = _with_scores(prepared, exporter.calibrate(prepared, exporter.lower(prepared)))
@@ -73,6 +75,9 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
             print(f"exporting {mode}", flush=True)
             reports.append(_export_one(prepared, calibrated, mode, baseline, Path(folder), fit, job))
     print("\n".join([comparison.TABLE_HEAD, *map(comparison.table_row, reports)]))
+    for report in reports:
+        if report.rejection:
+            print(f"{report.mode}: {comparison.rejection_line(report.rejection)}")
     return reports
 
 
@@ -125,11 +130,12 @@ def _answers(data: bytes, path: Path, source: Source) -> Answers:
 
 
 def _with_scores(prepared: Prepared, calibrated: Calibrated) -> tuple[Calibrated, Fit | None]:
-    """Fits temperature and "unsure" and folds them into the graph."""
+    """Fits temperature and "unsure" (or "none of these") and folds them into the graph."""
     plain = evaluate.evaluate_keras(
         calibrated.float_model, prepared.source, "val", prepared.spec, labels=prepared.model.labels
     )
-    fit = scores.fit(*exporter.held_out_answers(prepared, calibrated), plain.scores, plain.y_true)
+    others = exporter.stranger_answers(prepared, calibrated) if prepared.source.strangers else None
+    fit = scores.fit(*exporter.held_out_answers(prepared, calibrated), plain.scores, plain.y_true, others)
     return (exporter.with_fit(calibrated, fit), fit) if fit else (calibrated, None)
 
 
@@ -139,13 +145,17 @@ def _check_classes(model: ModelFile, source: Source) -> None:
                         f"({', '.join(source.class_names[:5])}, ...): pass the --data it was trained on")  # fmt: skip
 
 
-def _data_config(run: Path, data: str | None, data_dir: str | None) -> DataConfig:
+def _data_config(
+    run: Path, data: str | None, data_dir: str | None = None, none_of_these: str | None = None
+) -> DataConfig:
     """The run's own data, with what the flags change."""
     folder = run if run.is_dir() else run.parent
     has_config = data is None or (folder / run_dir.CONFIG).exists()
     config = run_dir.load_data_config(folder) if has_config else DataConfig()
     if data is not None and data != config.data:
         config = dataclasses.replace(config, data=data, train_split=None, val_split=None)
+    if none_of_these is not None:
+        config = dataclasses.replace(config, none_of_these=none_of_these)
     return config if data_dir is None else dataclasses.replace(config, data_dir=data_dir)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from mobilevit_tf import files
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.pretrained.hub_names import Reference
+from mobilevit_tf.progress import ProgressBar
 
 FILES = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
 MAX_BYTES = 256 * 2**20  # the largest that is published has 74 MB
@@ -79,7 +80,7 @@ def _online(hub: Any, reference: Reference) -> Fetched:
         path = Path(
             hub.hf_hub_download(
                 reference.repository, name, revision=reference.revision, force_download=again,
-                tqdm_class=_bounded(hub, about.size),
+                tqdm_class=_bounded(about.size),
             )
         )  # fmt: skip
         if path.stat().st_size <= MAX_BYTES and files.sha256(path) == about.etag:
@@ -122,13 +123,13 @@ def _in_cache(hub: Any, reference: Reference) -> Fetched | None:
     return None
 
 
-def _bounded(hub: Any, size: int) -> type:
-    """The client's progress bar, which ends a download that brings more than it may.
+def _bounded(size: int) -> type[ProgressBar]:
+    """A progress bar for the client, which ends a download that brings more than it may.
 
     A hub can send without end, or break off again and again: the client itself would write and retry for ever.
     """
 
-    class Bar(hub.utils.tqdm):
+    class Bar(ProgressBar):
         received = 0.0
 
         def update(self, n: float | None = 1) -> bool | None:

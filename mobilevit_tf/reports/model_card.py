@@ -12,6 +12,7 @@ from mobilevit_tf import catalog
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.evaluation.evaluate import NOT_JUDGED, ClassScores, Evaluation
+from mobilevit_tf.evaluation.strangers import Rejection
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models.model_file import LICENSE
@@ -29,6 +30,7 @@ class Recipe:
       model, spec, data, augment, train: its settings.
       license: of the weights that it started from, or of its own.
       origin: published weights that it started from; "" where there are none.
+      rejection: what photos of none of the classes say of the model; None without such photos.
     """
 
     model: ModelConfig
@@ -38,6 +40,7 @@ class Recipe:
     train: TrainConfig
     license: str = LICENSE
     origin: str = ""
+    rejection: Rejection | None = None
 
 
 def accuracy_interval(share: float, count: int) -> tuple[float, float]:
@@ -154,9 +157,18 @@ def _limits(evaluation: Evaluation, recipe: Recipe, source: Source) -> str:
     few = sum(0 < row.support < _FEW_PHOTOS for row in evaluation.per_class)
     if few:
         lines.append(f"{few} classes have fewer than {_FEW_PHOTOS} evaluated photos: their numbers are rough.")
+    if recipe.rejection:
+        lines.append(_rejection(recipe.rejection))
     if not recipe.augment.flip:
         lines.append("Mirrored photos were not trained.")
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _rejection(found: Rejection) -> str:
+    return (f"{found.strangers} photos of none of the classes have lower top scores than the evaluated ones with AUROC "
+            f"{found.auroc:.3f}. A threshold that other such photos and the evaluated ones fitted turns away "
+            f"{found.strangers_turned_away:.1%} of them and {found.own_turned_away:.1%} of the evaluated ones. The "
+            "export fits it anew.")  # fmt: skip
 
 
 def _settings(recipe: Recipe, metrics: Mapping) -> str:

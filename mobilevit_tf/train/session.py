@@ -9,14 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
 import tensorflow as tf
 import tf_keras
+from scipy.special import softmax
 
 from mobilevit_tf import catalog, distribution
 from mobilevit_tf.data import datasets, similar
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.evaluation import evaluate
+from mobilevit_tf.evaluation import confidence, evaluate, strangers
+from mobilevit_tf.evaluation.evaluate import Evaluation
+from mobilevit_tf.evaluation.strangers import Rejection
 from mobilevit_tf.files import write_json
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import build, model_file, weights
@@ -149,14 +153,29 @@ def _write_reports(config: RunConfig, source: Source, run: Run, model: ModelFile
     plain = build.build(config.model, *run.spec.size)  # of no strategy: one worker alone can run it
     weights.assign(plain, model.weights)
     result = evaluate.evaluate_keras(plain, source, "val", run.spec)
+    rejection = _rejection(plain, run.spec, source, result)
     recipe = model_card.Recipe(
-        config.model, run.spec, config.data, config.augment, config.train, model.license, model.origin
+        config.model, run.spec, config.data, config.augment, config.train, model.license, model.origin, rejection
     )
     _look_for_twins(source)
     title = f"{catalog.find(config.model.variant).title}, {source.name}"
     training.write_report(directory, title, history, metrics, result, source)
     model_card.write_model_card(directory, recipe, source, "val", result, metrics)
     write_json(directory / "history.json", history)
+
+
+def _rejection(model: tf_keras.Model, spec: ImageSpec, source: Source, result: Evaluation) -> Rejection | None:
+    """What photos of none of the classes say of the model, where there are enough."""
+    fitting, measuring = strangers.halves(source.strangers)
+    if not fitting:
+        return None
+
+    def score(images: np.ndarray) -> np.ndarray:
+        return softmax(model.predict(spec.normalize(images), batch_size=64, verbose=0), axis=-1)
+
+    images = strangers.load(fitting, spec)
+    threshold = confidence.fit_none(result.scores, score(images)) if len(images) else 0.0
+    return strangers.measure(score, measuring, spec, result.scores, threshold)
 
 
 def _look_for_twins(source: Source) -> None:

@@ -24,7 +24,7 @@ def facts(model: OpenModel) -> dict[str, str]:
         "SHA-256 begins": model.key,
         "Variant, mode": f"{info.variant}, {info.mode}",
         "Classes": f"{len(model.labels)}: {labels}",
-        "Unsure below": render.percent(info.unsure_below),
+        f"{render.rejected(info.none_of_these).capitalize()} below": render.percent(info.unsure_below),
         "Input": f"{spec.width} x {spec.height} pixels, {spec.color_order}, {model.input_type}",
         "Resize": f"{spec.resize}, centre crop of {spec.crop_fraction:.4g} of the largest box",
         "Pixel values": f"{low:g} to {high:g}, mean {_numbers(spec.mean)}, std {_numbers(spec.std)}",

@@ -32,7 +32,8 @@ def fetch(hub, tmp_path):
     """Runs the program in a process of its own, whose environment names hub and cache; "" removes a variable."""
 
     def fetch(*arguments, **extra):
-        variables = environment() | {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), **extra}
+        own = {"PYTHONPATH": str(ROOT), "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home")}
+        variables = environment(**(own | extra))
         clean = {name: value for name, value in variables.items() if value}
         command = [sys.executable, str(FETCH), *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=clean, cwd=ROOT, timeout=120, check=False)
