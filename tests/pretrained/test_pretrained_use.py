@@ -36,13 +36,18 @@ def published(tmp_path_factory):
 def test_a_frozen_epoch_trains_the_classifier_alone_and_the_next_one_everything(published, tmp_path):
     train = TrainConfig(epochs=2, freeze_epochs=1, init_from=str(published), batch_size=256, input_size=32,
                         ema_decay=0.0, learning_rate=1e-3, warmup_steps=0, strategy="one_device")  # fmt: skip
-    config = RunConfig(ModelConfig("tiny", num_classes=10), DataConfig("digits"), AugmentConfig("none"), train)
+    (tmp_path / "others").mkdir()
+    for index in range(24):
+        Image.new("RGB", (40, 40), (10 * index, 0, 200)).save(tmp_path / "others" / f"{index}.png")
+    data = DataConfig("digits", none_of_these=str(tmp_path / "others"))
+    config = RunConfig(ModelConfig("tiny", num_classes=10), data, AugmentConfig("none"), train)
     source = datasets.open_source(config.data)
     session.train_and_evaluate(config, source, tmp_path / "run")
     start = model_file.reheaded(model_file.load(published), source.class_names, train.seed)[0].weights
     tuned = model_file.load(tmp_path / "run")
     assert (tuned.license, tuned.origin) == (catalog.find("tiny").weights_license, ORIGIN)
     card = (tmp_path / "run" / "model_card.md").read_text()
+    assert "- 12 photos of none of the classes have lower top scores than the evaluated ones with AUROC 0" in card
     assert f"Training started from {ORIGIN}." in card and f"Licence of the weights: {tuned.license}." in card
     assert (tuned.labels, tuned.spec.color_order, tuned.spec.size) == (source.class_names, "BGR", (32, 32))
     checkpoint = load_file(min((tmp_path / "run" / "checkpoints").iterdir()))  # of the frozen epoch
