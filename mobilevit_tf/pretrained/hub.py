@@ -66,12 +66,10 @@ def _client() -> Any:
 
 
 def _online(hub: Any, reference: Reference) -> Fetched:
-    """The file as the hub has it now; without a network what the cache has."""
+    """The file as the hub has it now; where it cannot say, what the cache has."""
     try:
         name, about = _ask(hub, reference)
-    except (hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError, UserError):
-        raise
-    except Exception:  # no network, or a hub that fails
+    except Exception:  # no network, a page to log in to instead of the hub, a hub that fails
         kept = _in_cache(hub, reference)
         if kept is None:
             raise
