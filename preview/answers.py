@@ -21,6 +21,7 @@ class Answer:
       model: title and key of the model.
       labels, scores: every class with its score in [0, 1], best first; ties keep the file's order.
       unsure: the best score is below the file's own threshold.
+      none_of_these: which means that the photo shows none of the classes.
       pixels: uint8 [height, width, 3] in RGB, exactly what the model saw.
       protocol: "crop" (the training protocol) or "stretch" (the phone's view).
       protocols_differ: the two protocols show the model different pixels of this photo.
@@ -31,6 +32,7 @@ class Answer:
     labels: tuple[str, ...]
     scores: np.ndarray
     unsure: bool
+    none_of_these: bool
     pixels: np.ndarray
     protocol: str
     protocols_differ: bool
@@ -42,6 +44,7 @@ class Answer:
         return {
             "label": self.labels[0],
             "unsure": self.unsure,
+            "none_of_these": self.none_of_these,
             "confidences": [
                 {"label": label, "confidence": float(score)}
                 for label, score in zip(self.labels, self.scores, strict=True)
@@ -58,13 +61,15 @@ def classify(model: OpenModel, data: bytes, protocol: str) -> Answer:
     with model.borrow() as interpreter:
         prediction = interpreter.classify(data, protocol)
     order = np.argsort(-prediction.scores, kind="stable")
+    unsure = bool(prediction.scores[order[0]] < model.info.unsure_below)
     height, width = prediction.photo_size
     rgb = prediction.pixels if model.spec.color_order == "RGB" else prediction.pixels[..., ::-1]
     return Answer(
         model=(model.title, model.key),
         labels=tuple(model.labels[index] for index in order),
         scores=prediction.scores[order],
-        unsure=bool(prediction.scores[order[0]] < model.info.unsure_below),
+        unsure=unsure,
+        none_of_these=unsure and model.info.none_of_these,
         pixels=rgb,
         protocol=protocol,
         protocols_differ=model.spec.crop_box(height, width) != (0, 0, width, height),

@@ -49,9 +49,15 @@ def _bar(label: str, score: float, best: bool = False) -> str:
     )
 
 
+def rejected(none_of_these: bool) -> str:
+    """What an answer below a file's threshold is called."""
+    return "none of these" if none_of_these else "unsure"
+
+
 def _headline(answer: Answer) -> str:
     if answer.unsure:
-        return f'<p class="pv-top pv-unsure">unsure <small>at best {escape(answer.labels[0])}</small></p>'
+        word = rejected(answer.none_of_these)
+        return f'<p class="pv-top pv-unsure">{word} <small>at best {escape(answer.labels[0])}</small></p>'
     return f'<p class="pv-top">{escape(answer.labels[0])}</p>'
 
 

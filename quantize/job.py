@@ -80,7 +80,9 @@ class _Judge:
         return self.fit.measured if self.fit else slice(None)
 
 
-def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[Report]:
+def run(
+    job: Job, data: str | None = None, data_dir: str | None = None, none_of_these: str | None = None
+) -> list[Report]:
     """Exports, compares the finished files with the float model, writes files and reports, prints a table.
 
     Raises:
@@ -90,7 +92,7 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
     model = model_file.load(job.run)
     _check_writable(job.output)
     wanted = exporter.check_mode(model.config.variant, job.mode)
-    source = datasets.open_source(_data_config(job.run, data, data_dir))
+    source = datasets.open_source(_data_config(job.run, data, data_dir, none_of_these))
     _check_classes(model, source)
     with clock.step("calibrate"):
         prepared = exporter.prepare(model, source, job.calibrate, job.tune)
@@ -102,6 +104,9 @@ def run(job: Job, data: str | None = None, data_dir: str | None = None) -> list[
             print(f"exporting {mode}", flush=True)
             reports.append(_export_one(prepared, calibrated, mode, judge, job, Clock(clock.seconds)))
     print("\n".join([comparison.TABLE_HEAD, *map(comparison.table_row, reports)]))
+    for report in reports:
+        if report.rejection:
+            print(f"{report.mode}: {comparison.rejection_line(report.rejection)}")
     return reports
 
 
@@ -166,21 +171,21 @@ def _answers(data: bytes, path: Path, photos: Photos) -> Answers:
 
 
 def _with_scores(prepared: Prepared, calibrated: Calibrated, folder: Path, clock: Clock) -> tuple[Calibrated, _Judge]:
-    """Fits temperature and "unsure", folds them into the graph, and makes the baseline of it."""
+    """Fits temperature and "unsure" (or "none of these"), folds them into the graph, and makes the baseline of it."""
     with clock.step("float answers"):
         photos = Photos(prepared.source, "val", prepared.spec, pixels.PROTOCOLS, most_bytes=MOST_BYTES)
         score = scorers.keras(calibrated.float_model, prepared.spec)
-        answers = [evaluate.answer(score, photos, prepared.model.labels, way) for way in photos.protocols]
-        crop = answers[0]
-        fit = scores.fit(*exporter.held_out_answers(prepared, score), crop.scores, crop.y_true)
+        crop, stretch = (evaluate.answer(score, photos, prepared.model.labels, way) for way in photos.protocols)
+        others = exporter.stranger_answers(prepared, score) if prepared.source.strangers else None
+        fit = scores.fit(*exporter.held_out_answers(prepared, score), crop.scores, crop.y_true, others)
         if fit:
             calibrated = exporter.with_fit(calibrated, fit)
-            answers = [scores.tempered(one, fit.temperature) for one in answers]
+            crop, stretch = (scores.tempered(one, fit.temperature) for one in (crop, stretch))
     with clock.step("convert"):
         path = folder / "float32.tflite"
         data = exporter.to_file(prepared, calibrated, "float32", None, "float32")
         path.write_bytes(data)
-    return calibrated, _Judge(photos, data, Answers(path, *answers), fit, folder)
+    return calibrated, _Judge(photos, data, Answers(path, crop, stretch), fit, folder)
 
 
 def _check_classes(model: ModelFile, source: Source) -> None:
@@ -189,13 +194,17 @@ def _check_classes(model: ModelFile, source: Source) -> None:
                         f"({', '.join(source.class_names[:5])}, ...): pass the --data it was trained on")  # fmt: skip
 
 
-def _data_config(run: Path, data: str | None, data_dir: str | None) -> DataConfig:
+def _data_config(
+    run: Path, data: str | None, data_dir: str | None = None, none_of_these: str | None = None
+) -> DataConfig:
     """The run's own data, with what the flags change."""
     folder = run if run.is_dir() else run.parent
     has_config = data is None or (folder / run_dir.CONFIG).exists()
     config = run_dir.load_data_config(folder) if has_config else DataConfig()
     if data is not None and data != config.data:
         config = dataclasses.replace(config, data=data, train_split=None, val_split=None)
+    if none_of_these is not None:
+        config = dataclasses.replace(config, none_of_these=none_of_these)
     return config if data_dir is None else dataclasses.replace(config, data_dir=data_dir)
 
 

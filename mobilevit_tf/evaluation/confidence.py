@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 SURE = 0.95  # share of right answers that "sure" promises
+FALSE_ALARMS = 0.05  # share of photos of the classes that a threshold for "none of these" may turn away
 _BINS = 15
 
 
@@ -22,6 +23,22 @@ def fit_unsure(scores: np.ndarray, y_true: np.ndarray) -> float:
     if not len(good):
         return float(top.max())
     return 0.0 if good[-1] == len(order) - 1 else float(top[order[good[-1]]])
+
+
+def fit_none(own: np.ndarray, strangers: np.ndarray) -> float:
+    """The top score below which the answer is "none of these".
+
+    Of the thresholds that turn away at most FALSE_ALARMS of the own photos it turns away the most strangers. From the
+    many that do, it is the middle between the highest stranger that is turned away and the highest such threshold.
+
+    Args:
+      own: scores [n, N] in [0, 1] of photos of the classes.
+      strangers: scores [m, N] of photos of none of them.
+    """
+    top = np.sort(own.max(1))
+    highest = float(top[int(FALSE_ALARMS * len(top))])  # below it lie so many own photos, or fewer
+    below = strangers.max(1)[strangers.max(1) < highest]
+    return (float(below.max()) + highest) / 2 if len(below) else 0.0
 
 
 def answered(scores: np.ndarray, y_true: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

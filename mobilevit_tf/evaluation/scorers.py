@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     import tf_keras
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # uint8 [b, height, width, 3] -> float32 [b, N] in [0, 1]
+_BATCH = 64
 _MOST_INTERPRETERS = 4  # one a core, each with the file's memory of its own
+
+
+def in_batches(score: Scorer, images: np.ndarray) -> np.ndarray:
+    """float32 [n, N]: the scores of images [n, height, width, 3], n > 0, of which a batch fits into memory."""
+    return np.concatenate([score(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)])
 
 
 def keras(model: tf_keras.Model, spec: ImageSpec) -> Scorer:

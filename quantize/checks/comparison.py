@@ -6,12 +6,14 @@ import dataclasses
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.evaluation import confidence, evaluate, probe, scorers
+from mobilevit_tf.evaluation import confidence, evaluate, probe, scorers, strangers
 from mobilevit_tf.evaluation.evaluate import Evaluation
 from mobilevit_tf.evaluation.photos import MOST_BYTES, Photos
+from mobilevit_tf.evaluation.strangers import Rejection
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.image import pixels
 from quantize.checks import runtime, scores
@@ -21,11 +23,12 @@ from quantize.checks.scores import Fit
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """A file and its answers under both protocols."""
+    """A file, its answers under both protocols, and what its threshold turns away where there are photos of none."""
 
     path: Path
     crop: Evaluation
     stretch: Evaluation
+    rejection: Rejection | None = None
 
 
 def answers(path: str | Path, source: Source, photos: Photos | None = None) -> Answers:
@@ -42,7 +45,10 @@ def answers(path: str | Path, source: Source, photos: Photos | None = None) -> A
         photos = Photos(source, "val", model.spec, pixels.PROTOCOLS, most_bytes=MOST_BYTES)
     if photos.spec != model.spec:
         raise ValueError(f"{path} is for other pixels: {model.spec}, not {photos.spec}")
-    return Answers(Path(path), *(evaluate.answer(score, photos, model.labels, way) for way in photos.protocols))
+    crop, stretch = (evaluate.answer(score, photos, model.labels, way) for way in photos.protocols)
+    _, measuring = strangers.halves(source.strangers)
+    rejection = strangers.measure(score, measuring, model.spec, crop.scores, model.info.unsure_below)
+    return Answers(Path(path), crop, stretch, rejection)
 
 
 def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | None = None) -> Report:
@@ -73,7 +79,7 @@ def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | No
         stretch_agreement=scores.agreement(baseline.stretch, stretch),
         calibration_error=confidence.calibration_error(crop.scores, crop.y_true),
         temperature=model.info.temperature,
-        unsure_below=model.info.unsure_below,
+        **_threshold(model, candidate),
         size_bytes=candidate.path.stat().st_size,
         baseline_size_bytes=baseline.path.stat().st_size,
         median_ms=single[1],
@@ -90,6 +96,19 @@ def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | No
         calibration_error_before=fit.error_before if fit else None,
         calibration_error_after=fit.error_after if fit else None,
     )
+
+
+def _threshold(model: TFLiteModel, candidate: Answers) -> dict[str, Any]:
+    info = model.info
+    return {
+        "unsure_below": info.unsure_below, "none_of_these": info.none_of_these, "rejection": candidate.rejection,
+    }  # fmt: skip
+
+
+def rejection_line(found: Rejection) -> str:
+    """What a file's threshold turns away, for the terminal."""
+    return (f"{found.strangers} photos of none of the classes: {found.strangers_turned_away:.1%} turned away, and "
+            f"{found.own_turned_away:.1%} of the own photos; AUROC {found.auroc:.3f}")  # fmt: skip
 
 
 def check(report: Report, min_agreement: float | None, max_drop: float | None) -> None:

@@ -60,7 +60,8 @@ def _accuracy(report: Report) -> list[tuple[str, str]]:
         ("mean score distance", f"{report.score_distance:.4f}"),
         ("expected calibration error", f"{report.calibration_error:.4f}"),
         *_calibration(report),
-        ("unsure below", f"{report.unsure_below:.3f}"),
+        ("none of these below" if report.none_of_these else "unsure below", f"{report.unsure_below:.3f}"),
+        *_rejection(report),
     ]  # fmt: skip
 
 
@@ -70,6 +71,14 @@ def _calibration(report: Report) -> list[tuple[str, str]]:
     before, after = report.calibration_error_before, report.calibration_error_after
     fitted = f"{report.temperature:.3f}, fitted on {report.temperature_photos}"
     return [("temperature", fitted), ("float model's calibration error", f"{before:.4f} before, {after:.4f} after it")]
+
+
+def _rejection(report: Report) -> list[tuple[str, str]]:
+    found = report.rejection
+    if found is None:
+        return []
+    away = f"{found.strangers_turned_away:.1%}, and of the own photos {found.own_turned_away:.1%}"
+    return [(f"turned away of {found.strangers} photos of none of the classes", f"{away} (AUROC {found.auroc:.3f})")]
 
 
 def _speed(report: Report) -> list[tuple[str, str]]:

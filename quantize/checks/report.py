@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from mobilevit_tf.evaluation.strangers import Rejection
+
 
 @dataclasses.dataclass(frozen=True)
 class Operator:
@@ -68,7 +70,8 @@ class Report:
       float_top1, tflite_top1, agreement, score_distance: baseline, file, and both together, in training's protocol.
       stretch_*: the same where the photo is stretched to the input, as stock Android readers do.
       calibration_error: expected, of the file's scores.
-      temperature, unsure_below: what the file carries.
+      temperature, unsure_below, none_of_these: what the file carries.
+      rejection: what the file's threshold turns away, where photos of none of the classes came with the data.
       size_bytes, median_ms, threads_median_ms, load_ms, memory_bytes, preprocess_ms: cost; baseline_* of the baseline.
       partitions, operators, not_delegated: what XNNPACK took.
       classes, changed: recall by class, and the photos whose answer changed.
@@ -110,6 +113,8 @@ class Report:
     not_delegated: list[Operator]
     classes: list[ClassRecall]
     changed: list[Change]
+    none_of_these: bool = False
+    rejection: Rejection | None = None
     temperature_photos: str | None = None
     calibration_error_before: float | None = None
     calibration_error_after: float | None = None

@@ -8,7 +8,7 @@ from typing import TypedDict
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from mobilevit_tf.evaluation.confidence import calibration_error, fit_unsure
+from mobilevit_tf.evaluation.confidence import calibration_error, fit_none, fit_unsure
 from mobilevit_tf.evaluation.evaluate import Evaluation
 from quantize.checks.report import Change, ClassRecall
 
@@ -26,6 +26,7 @@ class Fit:
       photos: on what, such as "734 of train".
       error_before, error_after: calibration error of other photos without and with the temperature.
       measured: those other photos among the validation photos.
+      strangers: photos of none of the classes that fitted `unsure_below`, which then means "none of these"; 0 for none.
     """
 
     temperature: float
@@ -34,6 +35,7 @@ class Fit:
     error_before: float
     error_after: float
     measured: slice = dataclasses.field(default_factory=lambda: slice(None))
+    strangers: int = 0
 
 
 def agreement(a: Evaluation, b: Evaluation) -> float:
@@ -75,7 +77,13 @@ def fit_temperature(scores: np.ndarray, y_true: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded").x))
 
 
-def fit(train: np.ndarray, train_true: np.ndarray, val: np.ndarray, val_true: np.ndarray) -> Fit | None:
+def fit(
+    train: np.ndarray,
+    train_true: np.ndarray,
+    val: np.ndarray,
+    val_true: np.ndarray,
+    strangers: np.ndarray | None = None,
+) -> Fit | None:
     """Fits on held-out training photos and measures on validation photos.
 
     A model that knows its training photos by heart is surer of them than it should be of others. Where its accuracy
@@ -84,6 +92,7 @@ def fit(train: np.ndarray, train_true: np.ndarray, val: np.ndarray, val_true: np
     Args:
       train, val: scores [n, N] for training and validation photos.
       train_true, val_true: their classes [n].
+      strangers: scores [m, N] for photos of none of the classes; None, or no photo, for "unsure" as the threshold.
 
     Returns:
       None where there are too few photos.
@@ -96,10 +105,14 @@ def fit(train: np.ndarray, train_true: np.ndarray, val: np.ndarray, val_true: np
     if len(val[rest]) < 2:
         return None
     temperature = fit_temperature(given, given_true)
-    unsure_below = fit_unsure(with_temperature(given, temperature), given_true)
+    fitted, count = with_temperature(given, temperature), 0 if strangers is None else len(strangers)
+    if strangers is not None and count:
+        unsure_below = fit_none(fitted, with_temperature(strangers, temperature))
+    else:
+        unsure_below = fit_unsure(fitted, given_true)
     before = calibration_error(val[rest], val_true[rest])
     after = calibration_error(with_temperature(val[rest], temperature), val_true[rest])
-    return Fit(temperature, unsure_below, f"{len(given)} of {split}", before, after, rest)
+    return Fit(temperature, unsure_below, f"{len(given)} of {split}", before, after, rest, count)
 
 
 def _accuracy(scores: np.ndarray, y_true: np.ndarray) -> float:
