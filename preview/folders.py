@@ -47,10 +47,14 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class FolderResult:
-    """All rows, with accuracy and confusion [truth, answer] over `labels` where the folders are classes."""
+    """All rows, with accuracy and confusion [truth, answer] over `labels` where the folders are classes.
+
+    `none_of_these`: an unsure answer means that the photo shows none of the classes.
+    """
 
     labels: tuple[str, ...]
     rows: tuple[Row, ...]
+    none_of_these: bool = False
 
     @property
     def answered(self) -> list[Row]:
@@ -182,4 +186,4 @@ def classify_all(
         for row in pool.map(one, entries):
             rows.append(row)
             progress(len(rows), len(entries))
-    return FolderResult(model.labels, tuple(rows))
+    return FolderResult(model.labels, tuple(rows), model.info.none_of_these)

@@ -19,6 +19,8 @@ flags.DEFINE_enum("mode", "int8", [*MODES, "all"], "int8: fine-tuned; int8_ptq: 
 flags.DEFINE_string("output", None, "The .tflite; its report goes beside it. Unset: model.tflite in the run directory.")
 flags.DEFINE_string("data", None, "Other photos than the run's own: digits, a folder, or the name of a TFDS data set.")
 flags.DEFINE_string("data_dir", None, "Where TFDS data sets are prepared; unset: as in training.")
+flags.DEFINE_string("none_of_these", None, "Folder of photos of none of the classes, whose half fits the threshold of "
+                    "\"none of these\"; unset: as in training, or _none beside the classes.")  # fmt: skip
 flags.DEFINE_integer("epochs", _TUNE.epochs, "Passes of quantisation-aware fine-tuning.")
 flags.DEFINE_float("learning_rate", _TUNE.learning_rate, "Peak learning rate of fine-tuning.")
 flags.DEFINE_bool("frozen_ranges", _TUNE.frozen_ranges, "Fine-tuning keeps the calibrated activation ranges.")
@@ -67,6 +69,7 @@ def _main(argv: list[str]) -> None:
         job.Job(run, output, FLAGS.mode, FLAGS.output_type, calibrate, tune, FLAGS.min_agreement, FLAGS.max_drop),
         data=FLAGS.data,
         data_dir=FLAGS.data_dir,
+        none_of_these=FLAGS.none_of_these,
     )
 
 

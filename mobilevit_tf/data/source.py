@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,7 @@ class Source(abc.ABC):
       splits: "train", "val", and "test" where there is one.
       class_ids: what the data itself calls the classes where that is not their name: WordNet ids; else ().
       notes: lines about what the reader of an accuracy must know of the data.
+      strangers: folders of photos of none of the classes.
       twins: (photo, the other) for photos that are the same or nearly the same on both sides of a split; None where
         they were not looked for yet.
     """
@@ -48,6 +50,7 @@ class Source(abc.ABC):
     splits: tuple[str, ...]
     class_ids: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    strangers: tuple[Path, ...] = ()
     twins: tuple[tuple[str, str], ...] | None = None
 
     @abc.abstractmethod

@@ -42,6 +42,7 @@ class ModelFile:
       weights: float32 arrays by name (EMA weights where a run keeps them).
       run_id: name of the training run, carried into the .tflite.
       license: of the weights, carried into fine-tuned models and the .tflite.
+      origin: published weights that these come from, carried along in the same way; "" where there are none.
     """
 
     config: ModelConfig
@@ -50,6 +51,7 @@ class ModelFile:
     weights: Mapping[str, np.ndarray]
     run_id: str = ""
     license: str = LICENSE
+    origin: str = ""
 
     def __post_init__(self) -> None:
         if len(self.labels) != self.config.num_classes:
@@ -66,7 +68,7 @@ def save(path: str | Path, model: ModelFile) -> Path:
         "labels": json.dumps(list(model.labels)),
         "run_id": model.run_id,
         "license": model.license,
-    }
+    } | ({"origin": model.origin} if model.origin else {})
     tensors = {name: np.ascontiguousarray(value) for name, value in sorted(model.weights.items())}
     return write_atomic(_file(path), safetensors.numpy.save(tensors, header))
 
@@ -106,8 +108,9 @@ def _from_header(path: str, header: Mapping[str, str], weights: Mapping[str, np.
     config = strict_json.build(ModelConfig, parsed, f"{path}: model_config")
     labels = strict_json.parse(header["labels"], f"{path}: labels")
     texts = {"run_id": header.get("run_id", ""), "license": header.get("license", LICENSE)}
+    texts["origin"] = header.get("origin", "")
     if not isinstance(labels, list) or not all(map(strict_json.is_text, [*labels, *texts.values()])):
-        raise UserError(f"{path}: labels, run_id and license: expected texts: train again or use another run")
+        raise UserError(f"{path}: labels, run_id, license and origin: expected texts: train again or use another run")
     try:
         return ModelFile(config, ImageSpec.from_json(header["image_spec"]), imagenet.readable(labels), weights, **texts)
     except UserError as error:
