@@ -61,7 +61,7 @@ def twice_the_root(square: Any, root: Any) -> Any:
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class NegativeProduct(folded.AttentionScores):
-    """Called on (a, b): -(a @ b^T). The sign keeps the converter from making the product and its result 8-bit."""
+    """Called on (a, b): -(a @ b^T). The sign keeps the converter from making the product, its result too, 8-bit."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         left, right = inputs
