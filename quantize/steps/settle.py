@@ -13,12 +13,14 @@ import numpy as np
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
 
+from mobilevit_tf.layers.transformers import transformer
 from quantize.layers import folded, linear_attention
 from quantize.layers.reproducible import FINEST_SCORE, LEVELS
 from quantize.steps.convert import INPUT_RANGE
 
 Range = tuple[float, float]
 LARGEST_RATIO = 512  # of a sum's step to that of an operand
+LARGEST_RESCALING = 64  # of a row's step to that of a class token or its patches
 _EXACT = (
     folded.RootMeanSquareNorm, linear_attention.ImageNorm, folded.AttentionScores, folded.WeightedMean,
 )  # fmt: skip
@@ -31,6 +33,7 @@ def settle(model: tf_keras.Model) -> None:
     """
     share_ranges(model)
     set_exact_steps(model)
+    widen_joined(model)
     widen_operands(model)
     set_weight_ranges(model)
     round_biases(model)
@@ -95,6 +98,22 @@ def widen_operands(model: tf_keras.Model) -> None:
             lowest, highest = get_range(source)
             factor = 2.0 ** max(0, math.ceil(math.log2((high - low) / (highest - lowest) / LARGEST_RATIO)))
             set_range(source, lowest * factor, highest * factor)
+
+
+def widen_joined(model: tf_keras.Model) -> None:
+    """Keeps the 8-bit step of a class token and its patches at 1/64 of their row's or more, by powers of two.
+
+    XNNPACK rescales by 1/256 to 128. In the row they have its steps anyway.
+    """
+    sources = _sources(model)
+    for wrapper in reversed(rounded(model)):
+        if isinstance(wrapper.layer, transformer.JoinClassToken):
+            low, high = get_range(wrapper)
+            for source in sources[wrapper.name]:
+                lowest, highest = get_range(source)
+                ratio = (high - low) / (highest - lowest) / LARGEST_RESCALING
+                factor = 2.0 ** max(0, math.ceil(math.log2(ratio)))
+                set_range(source, lowest * factor, highest * factor)
 
 
 def set_weight_ranges(model: tf_keras.Model) -> None:
