@@ -60,6 +60,14 @@ class UnroundedHardSwish(activations.HardSwish):
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
+class UnroundedPReLU(tf_keras.layers.PReLU):
+    """PReLU in float."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return super().call(inputs * ALMOST_1)
+
+
+@tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class UnroundedMaximum(tf_keras.layers.Layer):
     """Called on (a, b): the larger of two numbers, b + relu(a - b) in float.
 

@@ -62,6 +62,7 @@ _OF_SCORES = (blocks.OfScores, unrounded.PlainScores)
 # The same for layers with settings or weights of their own.
 _UNROUNDED: dict[type, type] = {
     blocks.ScaledSoftmax: unrounded.UnroundedSoftmax,
+    keras_layers.PReLU: unrounded.UnroundedPReLU,
     relative.RelativeScores: unrounded.UnroundedRelativeScores,
 }
 
