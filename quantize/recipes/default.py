@@ -60,7 +60,7 @@ _OF_SCORES = (blocks.OfScores, unrounded.PlainScores)
 
 
 # The same for layers with settings or weights of their own.
-_UNROUNDED: dict[type, type] = {
+_UNROUNDED: dict[type, type[tf_keras.layers.Layer]] = {
     blocks.ScaledSoftmax: unrounded.UnroundedSoftmax,
     keras_layers.PReLU: unrounded.UnroundedPReLU,
     relative.RelativeScores: unrounded.UnroundedRelativeScores,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tf_keras
 from support.folded_models import random_weights
-from support.small_families import CLASSES, SIZE, SMALL
+from support.models.small_families import CLASSES, SIZE, SMALL
 
 from mobilevit_tf import catalog
 from mobilevit_tf.config import ModelConfig
