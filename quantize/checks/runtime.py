@@ -31,6 +31,7 @@ REASONS = {
     ("EXP", "int8"): "XNNPACK has no 8-bit exponential",
     ("GELU", "int8"): "XNNPACK has no 8-bit GELU",
     ("PRELU", "int8"): "XNNPACK has no 8-bit PReLU",
+    ("MUL", "int8"): "the ratio of the scales is outside XNNPACK's range",
     ("MAXIMUM", "int8"): "XNNPACK has no 8-bit maximum",
     ("DEPTHWISE_CONV_2D", "float32"): "XNNPACK has no depthwise convolution of float values with 8-bit weights",
     ("BATCH_MATMUL", "int8"): "XNNPACK takes an 8-bit product only with a transposed second operand of zero point 0",

@@ -20,10 +20,18 @@ from quantize.recipes.default import DefaultRecipe
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class UnroundedResize(bicubic.ResizeBicubic):
-    """A bicubic resize in float between 8-bit tensors."""
+    """A bicubic resize in float between 8-bit tensors, without a transpose that the rounding could move across."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return super().call(inputs * ALMOST_1)
+        height, width, channels = inputs.shape[1:]
+        to_rows, to_columns = (
+            bicubic.constant_matrix(side, side * self.numerator // self.denominator, tf.float32)
+            for side in (height, width)
+        )  # [H, H'], [W, W']
+        # [B, H, W, C] -> [B, H, W * C] -> [B, H', W * C] -> [B, H', W, C] -> [B, H', W', C]
+        rows = tf.matmul(to_rows, tf.reshape(inputs * ALMOST_1, (-1, height, width * channels)), transpose_a=True)
+        grid = tf.reshape(rows, (-1, rows.shape[1], width, channels))
+        return tf.matmul(to_columns, grid, transpose_a=True)
 
 
 class CrossViTRecipe(DefaultRecipe):

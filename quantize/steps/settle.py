@@ -14,6 +14,7 @@ import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
 
 from mobilevit_tf.layers.transformers import transformer
+from quantize.graph import ON_REFERENCE
 from quantize.layers import folded, linear_attention
 from quantize.layers.reproducible import FINEST_SCORE, LEVELS
 from quantize.steps.convert import INPUT_RANGE
@@ -41,7 +42,7 @@ def settle(model: tf_keras.Model) -> None:
 
 
 def share_ranges(model: tf_keras.Model) -> None:
-    """Gives the layers that feed a concatenation its range.
+    """Gives the layers that feed a concatenation its range; a row with a class token, what it alone reads.
 
     With ranges of their own the converter rescales 8-bit values before the concatenation, and runtimes do not agree
     on how that is rounded: one file would give several answers.
@@ -51,6 +52,22 @@ def share_ranges(model: tf_keras.Model) -> None:
         if isinstance(wrapper.layer, tf_keras.layers.Concatenate):
             for source in sources[wrapper.name]:
                 set_range(source, *get_range(wrapper))
+        elif isinstance(wrapper.layer, transformer.JoinClassToken):
+            for source in sources[wrapper.name]:
+                if source is not None and _value_readers(model, source.name) == [wrapper.name]:
+                    set_range(source, *get_range(wrapper))
+
+
+def _value_readers(model: tf_keras.Model, name: str) -> list[str]:
+    """The layers that read a layer's values, not its size alone."""
+    found = []
+    for reader, parents in _parents(model).items():
+        layer = model.get_layer(reader)
+        kind = getattr(layer, "layer", layer)
+        size_alone = isinstance(kind, transformer.ClassToken) or (isinstance(kind, ON_REFERENCE) and parents[0] != name)
+        if name in parents and not size_alone:
+            found.append(reader)
+    return found
 
 
 def set_exact_steps(model: tf_keras.Model) -> None:
