@@ -135,8 +135,12 @@ class ProductTransposed(tf_keras.layers.Layer):
         return tf.matmul(left, right, transpose_b=True)
 
 
+class OfScores(tf_keras.layers.Layer):
+    """A layer on attention's scores or weights, [B, heads, T, S]: 8-bit files compute it in float."""
+
+
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class ScaledSoftmax(tf_keras.layers.Layer):
+class ScaledSoftmax(OfScores):
     """softmax(scale * scores) over the last axis."""
 
     def __init__(self, scale: float, **kwargs: Any) -> None:

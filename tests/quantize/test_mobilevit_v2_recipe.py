@@ -24,6 +24,7 @@ from quantize.graph import Graph
 from quantize.layers import linear_attention as layers
 from quantize.recipe import recipe_of
 from quantize.recipes.mobilevit_v2 import RECIPE
+from quantize.settings import MODES
 from quantize.steps import calibration, convert, qat
 
 SPEC = ImageSpec(14, 16)  # maps of 7 x 8 are enlarged to 8 x 8
@@ -84,9 +85,9 @@ def _kinds(found: Graph) -> set[type]:
     return {node.kind for node in found.nodes.values()}
 
 
-def test_the_catalogues_models_take_this_recipe_and_no_strict_mode():
+def test_the_catalogues_models_take_this_recipe_and_have_all_modes():
     assert recipe_of("v2_050") is RECIPE
-    assert "int8" in RECIPE.modes and "int8_strict" not in RECIPE.modes
+    assert RECIPE.modes == MODES
 
 
 def test_the_lowered_graph_gives_the_trained_logits_without_scales_and_shifts_of_norms(trained, lowered, images):

@@ -69,7 +69,7 @@ def neighbours(num_heads: int) -> np.ndarray:
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class PositionGate(keras_layers.Layer):
+class PositionGate(blocks.OfScores):
     """Called on (attention weights [B, heads, N, N], a map [B, H, W, any]): mixes in attention by position, N = H * W.
 
     Attention by position is the softmax, over the keys, of a dense layer on the offset (dx, dy, dx^2 + dy^2) from query
