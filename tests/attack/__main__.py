@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -37,7 +38,7 @@ def _in_process(part: str, seed: int) -> tuple[Tally, float]:
     seconds = time.monotonic() - start
     lines = [line for line in ended.stdout.splitlines() if line.startswith("TALLY ")]
     tally = Tally(**json.loads(lines[-1].removeprefix("TALLY "))) if lines else Tally(part, 1, [ended.stderr[-2000:]])
-    print(f"{part}: {tally.tried} tried, {len(tally.failures)} failed, {seconds:.0f} s", flush=True)
+    print(f"{part}: {tally.tried} tried, {len(tally.failures)} failed, {seconds:.0f} s, {tally.computing:.0f} s of computing", flush=True)
     return tally, seconds
 
 
@@ -50,6 +51,8 @@ def main() -> int:
     if flags.alone:
         tally = Tally(flags.alone)
         PARTS[flags.alone](tally, flags.seed)
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        tally.computing = sum(one.ru_utime + one.ru_stime for one in usage)
         print("TALLY " + json.dumps(vars(tally)))
         return 0
     chosen = [part for part in PARTS if part in (flags.part or PARTS)]
