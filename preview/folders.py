@@ -138,9 +138,13 @@ def _directory_bytes(path: Path) -> int:
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path)
     except _UNREADABLE as error:
         raise UserError(f"{path.name} is not a readable ZIP: pack it again") from error
+    if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
+        archive.close()  # a bomb: entries that share their bytes
+        raise UserError(f"{path.name} lists more bytes than it holds: pack it again")
+    return archive
 
 
 def _zip_entries(archive: zipfile.ZipFile) -> Iterator[Entry]:

@@ -22,6 +22,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 _UNUSED = re.compile(r"/(?:proxy=|dev/reload|deep_link|stream/)")  # Gradio's, for what this page has not
 _UPLOAD = re.compile(r"/upload/?")  # streamed to disk, with limits of its own
+_ONE_RANGE = re.compile(rb"bytes=(?:[0-9]+-[0-9]*|-[0-9]+)")  # Gradio answers several with an error
 _NO_FRAME = (b"content-security-policy", b"frame-ancestors 'none'")  # nobody shows the page inside his own
 _FOREIGN_ADDRESS = re.compile(r"/file[=/][a-z][a-z0-9+.-]*:", re.IGNORECASE)  # /file=http://...
 
@@ -41,7 +42,10 @@ class LocalOnly:
             return
         refusal, too_large = self._refusal(scope), _too_large(scope)
         if refusal is None and too_large is None:
-            await self._app(scope, receive, _unframed(send))
+            headers = [
+                (name, value) for name, value in scope["headers"] if name != b"range" or _ONE_RANGE.fullmatch(value)
+            ]
+            await self._app({**scope, "headers": headers}, receive, _unframed(send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:

@@ -17,7 +17,6 @@ from gradio.route_utils import GradioMultiPartParser, MultiPartException
 from mobilevit_tf.errors import BadImage, UserError
 from preview import settings
 
-
 _headers_finished = GradioMultiPartParser.on_headers_finished
 
 

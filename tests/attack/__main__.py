@@ -38,7 +38,8 @@ def _in_process(part: str, seed: int) -> tuple[Tally, float]:
     seconds = time.monotonic() - start
     lines = [line for line in ended.stdout.splitlines() if line.startswith("TALLY ")]
     tally = Tally(**json.loads(lines[-1].removeprefix("TALLY "))) if lines else Tally(part, 1, [ended.stderr[-2000:]])
-    print(f"{part}: {tally.tried} tried, {len(tally.failures)} failed, {seconds:.0f} s, {tally.computing:.0f} s of computing", flush=True)
+    took = f"{seconds:.0f} s, {tally.computing:.0f} s of computing"
+    print(f"{part}: {tally.tried} tried, {len(tally.failures)} failed, {took}", flush=True)
     return tally, seconds
 
 
