@@ -62,7 +62,7 @@ def test_a_body_that_would_fill_the_memory_is_refused_before_it_is_read(preview)
         assert answer.text == "a request is at most 16 MB and says its length: upload files first\n"
     field = b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\n' + bytes(40_000_000) + b"\r\n--b--\r\n"
     answer = httpx.post(f"{preview.url}gradio_api/upload", content=field, headers=MULTIPART)
-    assert (answer.status_code, answer.json()["detail"]) == (400, "only files are uploaded here")
+    assert (answer.status_code, answer.text) == (400, "only files are uploaded here")
     assert preview.memory_mb() < before + 30
 
 
@@ -106,11 +106,11 @@ def test_no_other_page_may_frame_it_and_nothing_uploaded_is_shown_as_a_page(prev
 )
 def test_what_is_no_request_of_this_page_is_answered_or_hung_up(preview, text):
     port = int(re.search(r":(\d+)/", preview.url)[1])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        with contextlib.suppress(ConnectionError):
-            connection.sendall(text + b"\r\n\r\n")
-            answer = connection.recv(100).split(b" ")
-            assert answer == [b""] or answer[1] in (b"200", b"400", b"405")
+    answer = [b""]
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(text + b"\r\n\r\n")
+        answer = connection.recv(100).split(b" ")
+    assert answer == [b""] or answer[1] in (b"200", b"400", b"405")
 
 
 def test_requests_that_never_end_do_not_hold_up_others(preview):
