@@ -64,13 +64,13 @@ class Commands:
         assert status == 0, f"{status}: {self.said[-400:]}"
 
 
-def training_kills(tally: Tally, seed: int) -> None:
+def training_kills(tally: Tally, seed: int, kills: int = KILLS) -> None:
     """Trainings that are killed and started again until one ends: its weights are those of one that was left alone."""
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as root, Commands(Path(root)) as commands:
 
         def flags(name: str) -> list[str]:
-            return ["train_main.py", *TINY_RUN, "--checkpoint_steps=1", f"--model_dir={root}/{name}"]
+            return ["train_main.py", *TINY_RUN, "--checkpoint_steps=4", f"--model_dir={root}/{name}"]
 
         begun = time.monotonic()
         with tally.case("undisturbed"):
@@ -78,17 +78,17 @@ def training_kills(tally: Tally, seed: int) -> None:
         if tally.failures:  # nothing to compare with
             return
         seconds, expected = time.monotonic() - begun, _weights(Path(root) / "whole")
-        number, kills = 0, 0
-        while kills < KILLS:
+        number, killed = 0, 0
+        while killed < kills:
             folder = Path(root) / f"run{number}"
             status = commands.run(*flags(folder.name), kill_after=draw.uniform(0.1 * seconds, seconds))
             if status is None:
-                kills += 1
-                with tally.case(f"kill {kills}"):
+                killed += 1
+                with tally.case(f"kill {killed}"):
                     _whole_or_nothing(folder)
                 continue
             number += 1
-            with tally.case(f"weights after {kills} kills"):
+            with tally.case(f"weights after {killed} kills"):
                 assert status == 0 and _weights(folder) == expected, f"{status}: {commands.said[-400:]}"
         with tally.case("the last one goes on to its end"):
             commands.require(*flags(f"run{number}"))
@@ -108,7 +108,7 @@ def _whole_or_nothing(folder: Path) -> None:
             raise AssertionError(f"{path.name} is half a file") from error
 
 
-def export_kills(tally: Tally, seed: int) -> None:
+def export_kills(tally: Tally, seed: int, kills: int = KILLS) -> None:
     """Exports that are killed: the file is the old one, the new one, or none; afterwards the same command works."""
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as root, Commands(Path(root)) as commands:
@@ -122,15 +122,15 @@ def export_kills(tally: Tally, seed: int) -> None:
         if tally.failures:  # nothing to compare with
             return
         seconds, expected = time.monotonic() - begun, sha256(output)
-        kills = 0
-        while kills < KILLS:
+        killed = 0
+        while killed < kills:
             old = draw.choice([b"", b"the old file"])
             output.unlink(missing_ok=True)
             if old:
                 output.write_bytes(old)
             status = commands.run(*command, kill_after=draw.uniform(0, seconds))
-            kills += status is None
-            with tally.case(f"kill {kills}"):
+            killed += status is None
+            with tally.case(f"kill {killed}"):
                 now = output.read_bytes() if output.exists() else b""
                 assert now == old or sha256(output) == expected, f"{len(now)} bytes that are neither old nor new"
                 assert status in (None, 0), f"{status}: {commands.said[-400:]}"
