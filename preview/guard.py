@@ -21,7 +21,7 @@ from preview import settings
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 _UNUSED = re.compile(r"/(?:proxy=|dev/reload|deep_link|stream/)")  # Gradio's, for what this page has not
-_UPLOAD = re.compile(r"/upload/?")  # streamed to disk, with limits of its own
+_UPLOAD = re.compile(r"(?:/gradio_api)?/upload/?")  # streamed to disk, with limits of its own
 _ONE_RANGE = re.compile(rb"bytes=(?:[0-9]+-[0-9]*|-[0-9]+)")  # Gradio answers several with an error
 _NO_FRAME = (b"content-security-policy", b"frame-ancestors 'none'")  # nobody shows the page inside his own
 _FOREIGN_ADDRESS = re.compile(r"/file[=/][a-z][a-z0-9+.-]*:", re.IGNORECASE)  # /file=http://...
@@ -70,7 +70,7 @@ class LocalOnly:
 def _too_large(scope: Scope) -> str | None:
     """A body is held in memory as a whole: what is no upload must say its size first, and stay below the limit."""
     headers = Headers(scope=scope)
-    if _UPLOAD.search(scope["path"]):
+    if _UPLOAD.fullmatch(scope["path"]):
         return None
     length = headers.get("content-length", "0")
     if "transfer-encoding" in headers or not length.isdecimal() or int(length[:20]) > settings.MAX_BODY_BYTES:

@@ -55,9 +55,10 @@ def many_pieces() -> Iterator[bytes]:
 
 
 def test_a_body_that_would_fill_the_memory_is_refused_before_it_is_read(preview):
-    url, before = f"{preview.url}gradio_api/call/classify", preview.memory_mb()
-    for body in (b'{"data": ["' + bytes(40_000_000), many_pieces()):
-        answer = httpx.post(url, content=body, headers={"Content-Type": "application/json"})
+    before = preview.memory_mb()
+    for endpoint, body in (("classify", b"x" * 40_000_000), ("classify", many_pieces()), ("upload", many_pieces())):
+        url, headers = f"{preview.url}gradio_api/call/{endpoint}", {"Content-Type": "application/json"}
+        answer = httpx.post(url, content=body, headers=headers)
         assert answer.status_code == 413
         assert answer.text == "a request is at most 16 MB and says its length: upload files first\n"
     field = b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\n' + bytes(40_000_000) + b"\r\n--b--\r\n"
