@@ -30,7 +30,8 @@ test-android: install
 	if [ -n "$$missing" ]; then echo "not run: the Android tests (missing:$$missing)"; \
 	else mvn -f android_demo/pom.xml -B -ntp test; fi
 
-# Hostile files, requests, signals and kills, some ten thousand cases; counts of tried and failed at the end.
+# Hostile files, requests, signals and kills, some ten thousand cases; counts of tried and failed at the end. Settings go
+# in ATTACK: make attack ATTACK="--kills=6 --part=web".
 attack: install
 	PYTHONPATH=$(CURDIR):$(CURDIR)/tests $(PY) -m attack $(ATTACK)
 

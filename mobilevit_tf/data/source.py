@@ -121,7 +121,13 @@ def held_out(keys: Sequence[str], fraction: float, seed: int) -> set[str]:
     return set(order[: min(max(1, round(len(order) * fraction)), len(order) - 1)])
 
 
-def natural_key(text: str) -> tuple[list[int | str], str]:
+def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
     """Sorts "2" before "10" and ignores case."""
     parts = re.split(r"([0-9]+)", text.casefold())
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], text
+    return [_number_key(part) if index % 2 else part for index, part in enumerate(parts)], text
+
+
+def _number_key(digits: str) -> tuple[int, str]:
+    """Sorts as the number does; Python makes no number of some thousand digits."""
+    digits = digits.lstrip("0")
+    return len(digits), digits

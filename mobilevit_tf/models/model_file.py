@@ -25,6 +25,7 @@ from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image.image_spec import ImageSpec
 
 NAME = "model.safetensors"
+MAX_FILE_BYTES = 2**32  # ten times the largest model of the catalogue
 SCHEMA_VERSION = 1
 _CLASSIFIER = ("classifier/bias", "classifier/kernel")
 _INIT_STDDEV = 0.02  # truncated normal, as Apple initialises dense layers
@@ -84,10 +85,14 @@ def load(path: str | Path) -> ModelFile:
         raise UserError(f"no model at {path}: expected a run directory of train_main.py, or one that `python -m "
                         "mobilevit_tf.pretrained` made from published weights")  # fmt: skip
     try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UserError(f"{path} is larger than {MAX_FILE_BYTES // 2**30} GiB: not a model of this project")
         with safe_open(path, "np") as file:
             header = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    except (SafetensorError, OSError, TypeError, ValueError) as error:  # the last two: a kind of number NumPy lacks
+    except UserError:
+        raise
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:  # kinds of numbers NumPy lacks
         raise UserError(f"{path} is truncated or not a safetensors file: train again or use another run") from error
     if "model_config" not in header:
         raise UserError(f"{path} is not a model of this project: turn published weights into one with "
