@@ -50,7 +50,11 @@ def read_regular(path: str | bytes | Path, most: int) -> bytes:
         os.close(descriptor)
         raise UserError(f"{shown} is not a regular file")
     with open(descriptor, "rb") as file:
-        data = file.read(most + 1) if status.st_size <= most else None
+        try:
+            data = file.read(most + 1) if status.st_size <= most else None
+        except OSError as error:
+            error.filename = shown  # a descriptor has no name
+            raise
     if data is None or len(data) > most:
         raise UserError(f"{shown} is larger than {most // 2**20} MiB")
     return data
