@@ -63,7 +63,13 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def records(
-        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1), start: int = 0
+        self,
+        split: str,
+        *,
+        shuffle_seed: int | None = None,
+        shard: tuple[int, int] = (0, 1),
+        start: int = 0,
+        remote: bool = False,
     ) -> tf.data.Dataset:
         """One pass over a split, undecoded.
 
@@ -73,6 +79,7 @@ class Source(abc.ABC):
           shard: (index, count). The shards of one count do not overlap and together are the split; their sizes
             differ by one at most.
           start: how many records of the shard to pass over; unlike `.skip` it opens no photo of a folder.
+          remote: another process will run it, where no function of this one can be called.
 
         Returns:
           Dicts of scalars {"id": string, "image": string (the file's bytes), "label": int64}.
