@@ -15,6 +15,7 @@ import tf_keras
 
 from quantize.layers import folded
 
+WINDOW = 9
 LEVELS = 255  # steps between the ends of an 8-bit range
 # Scores are whole multiples of FINEST_SCORE (`quantize.settle` sees to it). An odd number of it as step keeps all of
 # them away from the middle between two steps, by 1/32768 of a step at least: runtimes cannot round to other sides.
@@ -59,17 +60,31 @@ def twice_the_root(square: Any, root: Any) -> Any:
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class NegativeProduct(folded.AttentionScores):
-    """Called on (a, b): -(a @ b^T). The sign keeps the converter from making the product, its result too, 8-bit."""
+class FloatProduct(folded.AttentionScores):
+    """Called on (a, b): a @ b^T. Two signs that cancel keep the converter from making it, its result too, 8-bit."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         left, right = inputs
-        return tf.matmul(left, -right, transpose_b=True)
+        return tf.matmul(left * -1.0, right * -1.0, transpose_b=True)
+
+
+def row_maxima(scores: tf.Tensor) -> tf.Tensor:
+    """[B, .., N, M] of fixed size -> [B, .., N, 1], by pools, which every runtime has a fast kernel for.
+
+    The first leaves a few candidates a row. Only those are transposed, so that the second also has rows side by side.
+    """
+    rows, length = math.prod(scores.shape[1:-1]), scores.shape[-1]
+    window = max(size for size in range(1, WINDOW + 1) if length % size == 0)
+    found = tf.reshape(scores, (-1, rows, window, length // window))
+    found = tf.nn.max_pool2d(found, (1, window), 1, "VALID")  # [B, rows, 1, candidates]
+    found = tf.transpose(tf.reshape(found, (-1, *scores.shape[1:-1], length//window)), (0,1,3,2))
+    found = tf.nn.max_pool2d(found, (1, length // window), 1, "VALID")
+    return tf.reshape(found, (-1, *scores.shape[1:-1], 1))  # [B, rows, 1, 1] -> [B, .., N, 1]
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class TableExponential(tf_keras.layers.Layer):
-    """-scores -> exp(score - row maximum) - 1 in steps of 1/256, from -255/256 to 0.
+    """Scores -> exp(score - row maximum) - 1 in steps of 1/256, from -255/256 to 0.
 
     The file holds it as an 8-bit ELU, exp(x) - 1 for x below 0, which runtimes compute by a table of 256 numbers: the
     same everywhere, where no two of them compute float32's exponential alike.
@@ -92,9 +107,8 @@ class TableExponential(tf_keras.layers.Layer):
         if high - low <= (LEVELS - 1) * COARSEST:
             step = table_step((high - low) / (LEVELS - 1))  # one step for the rounding of where 0 lies
             above = math.ceil(high / step)
-            inputs = tf.quantization.fake_quant_with_min_max_args(inputs, -above * step, (LEVELS - above) * step)
-        below = tf.reduce_min(inputs, -1, keepdims=True) - inputs
-        below = tf.quantization.fake_quant_with_min_max_args(below, -LEVELS * step, 0.0)
+            inputs = tf.quantization.fake_quant_with_min_max_args(inputs, (above - LEVELS) * step, above * step)
+        below = tf.quantization.fake_quant_with_min_max_args(inputs - row_maxima(inputs), -LEVELS * step, 0.0)
         return tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
 
     def get_config(self) -> dict[str, Any]:

@@ -46,7 +46,7 @@ _CARRIES_ITS_INPUT = (
 _TAKES_AN_ACTIVATION = (*fold.CONVOLUTIONS, keras_layers.Add, keras_layers.Rescaling)  # the converter fuses it
 # What the int8 graph computes in place of float layers, so that every runtime finds the same number.
 _REPRODUCIBLE: dict[type, type] = {
-    folded.AttentionScores: reproducible.NegativeProduct,
+    folded.AttentionScores: reproducible.FloatProduct,
     transformer.Gelu: folded.UnroundedGelu,
     folded.WeightedMean: reproducible.TableWeightedMean,
     blocks.Swish: reproducible.RoundedSwish,
@@ -66,7 +66,7 @@ class DefaultRecipe:
         graph = fold.plain_convolutions(fold.average_pools_as_convolutions(graph))
         graph = norms.fold_layer_norms(fold.dense_as_convolutions(graph))
         graph = attention.fold_scales(graph)
-        return edges.fold_input(edges.copied_edges(graph), spec)
+        return edges.fold_input(edges.copied_edges(attention.low_rank(graph)), spec)
 
     def cheapen(self, graph: Graph, row_maxima: Ranges) -> Graph:
         return attention.with_shifts(attention.divide_after_product(graph), row_maxima)

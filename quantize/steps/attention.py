@@ -10,6 +10,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 from mobilevit_tf.layers import blocks
 from quantize.graph import Graph, Node
 from quantize.layers.folded import AttentionScores, Exponential, WeightedMean
+from quantize.layers.patches import MergeByDepth, SplitByDepth
 from quantize.steps.fold import CONVOLUTIONS
 
 
@@ -36,6 +37,16 @@ def _maker_of_queries(graph: Graph, softmax: Node) -> Node | None:
             return None
         node = graph.nodes[node.inputs[0]]
     return node if issubclass(node.kind, CONVOLUTIONS) and len(readers[node.name]) == 1 else None
+
+
+def low_rank(graph: Graph) -> Graph:
+    """Patches and heads split and merged by operators of rank 4, where the layers themselves go through rank 7."""
+    splits = [graph.nodes[name] for name in graph.names_of(blocks.SplitPatches)]
+    merges = [graph.nodes[name] for name in graph.names_of(blocks.MergePatches)]
+    return graph.with_nodes(
+        *(node.made(SplitByDepth, **node.config) for node in splits),
+        *(node.made(MergeByDepth, **node.config) for node in merges),
+    )
 
 
 def divide_after_product(graph: Graph) -> Graph:
