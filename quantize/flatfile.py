@@ -62,11 +62,12 @@ def set_tables(model: schema.ModelT) -> None:
     """
     wiring, needless = Wiring.of(model), []
     for op in of_type(model, _Code.ELU):
-        around = [wiring.before(op), wiring.after(op)]
-        if [code(model, neighbour) for neighbour in around] != [_Code.DEQUANTIZE, _Code.QUANTIZE]:
+        before, after = wiring.before(op), wiring.after(op)
+        codes = [code(model, neighbour) for neighbour in (before, after)]
+        if before is None or after is None or codes != [_Code.DEQUANTIZE, _Code.QUANTIZE]:
             raise RuntimeError("an ELU stands elsewhere than between two 8-bit tensors: it cannot become a table")
-        op.inputs, op.outputs = around[0].inputs, around[1].outputs
-        needless += around
+        op.inputs, op.outputs = before.inputs, after.outputs
+        needless += [before, after]
     _drop(model, needless)
 
 
@@ -74,9 +75,8 @@ def drop_signs(model: schema.ModelT) -> None:
     """(-a) (-b) becomes a b: `FloatProduct` has the signs for the converter alone."""
     wiring, needless = Wiring.of(model), []
     for product in of_type(model, _Code.BATCH_MATMUL):
-        signs = [_sign_behind(wiring, product, place) for place in (0, 1)]
-        if None not in signs:
-            needless += signs
+        signs = [found for place in (0, 1) if (found := _sign_behind(wiring, product, place)) is not None]
+        needless += signs if len(signs) == 2 else []
     sources = {int(op.outputs[0]): int(op.inputs[0]) for op in needless}
     _drop(model, needless)
     for op in model.subgraphs[0].operators:
@@ -86,9 +86,9 @@ def drop_signs(model: schema.ModelT) -> None:
 def _sign_behind(wiring: Wiring, op: schema.OperatorT, place: int) -> schema.OperatorT | None:
     """The product with -1 that gives an operand its sign, perhaps moved afterwards."""
     found = wiring.before(op, place)
-    while code(wiring.model, found) in _MOVES:
+    while found is not None and code(wiring.model, found) in _MOVES:
         found = wiring.before(found)
-    if code(wiring.model, found) != _Code.MUL:
+    if found is None or code(wiring.model, found) != _Code.MUL:
         return None
     data = wiring.model.buffers[wiring.model.subgraphs[0].tensors[found.inputs[1]].buffer].data
     return found if data is not None and np.frombuffer(bytes(data), np.float32).tolist() == [-1.0] else None

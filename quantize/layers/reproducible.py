@@ -15,7 +15,8 @@ import tf_keras
 
 from quantize.layers import folded
 
-WINDOW = 9
+POOLED = 9  # pixels that the runtime's kernel for pools takes in one step
+LONG = 200  # shorter rows are transposed whole: a step of a pool costs more than it saves there (ARM64 instructions)
 LEVELS = 255  # steps between the ends of an 8-bit range
 # Scores are whole multiples of FINEST_SCORE (`quantize.settle` sees to it). An odd number of it as step keeps all of
 # them away from the middle between two steps, by 1/32768 of a step at least: runtimes cannot round to other sides.
@@ -68,18 +69,31 @@ class FloatProduct(folded.AttentionScores):
         return tf.matmul(left * -1.0, right * -1.0, transpose_b=True)
 
 
-def row_maxima(scores: tf.Tensor) -> tf.Tensor:
-    """[B, .., N, M] of fixed size -> [B, .., N, 1], by pools, which every runtime has a fast kernel for.
+def row_maxima(rows: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+    """Maxima of rows that `in_pieces` has cut, [B, R, pieces, M / pieces] -> [B, R, 1, 1].
 
-    The first leaves a few candidates a row. Only those are transposed, so that the second also has rows side by side.
+    By pools, which every runtime has a fast kernel for; older ones have none for maxima over an axis.
+
+    The first leaves M / pieces candidates a row. Only those are transposed, so that the second has rows side by side.
+
+    Args:
+      rows: of fixed size.
+      shape: [.., N] of the rows, R in all.
     """
-    rows, length = math.prod(scores.shape[1:-1]), scores.shape[-1]
-    window = max(size for size in range(1, WINDOW + 1) if length % size == 0)
-    found = tf.reshape(scores, (-1, rows, window, length // window))
-    found = tf.nn.max_pool2d(found, (1, window), 1, "VALID")  # [B, rows, 1, candidates]
-    found = tf.transpose(tf.reshape(found, (-1, *scores.shape[1:-1], length//window)), (0,1,3,2))
-    found = tf.nn.max_pool2d(found, (1, length // window), 1, "VALID")
-    return tf.reshape(found, (-1, *scores.shape[1:-1], 1))  # [B, rows, 1, 1] -> [B, .., N, 1]
+    count, pieces, length = rows.shape[1:]
+    if pieces > 1:
+        rows = tf.nn.max_pool2d(rows, (1, pieces), 1, "VALID")  # [B, R, 1, M / pieces]
+    groups = count // shape[-1]
+    # [B, R, 1, length] -> [B, groups, N, length] -> [B, groups, length, N] -> [B, groups, 1, N] -> [B, R, 1, 1]
+    rows = tf.transpose(tf.reshape(rows, (-1, groups, shape[-1], length)), (0, 1, 3, 2))
+    return tf.reshape(tf.nn.max_pool2d(rows, (1, length), 1, "VALID"), (-1, count, 1, 1))
+
+
+def in_pieces(scores: tf.Tensor) -> tf.Tensor:
+    """[B, .., N, M] of fixed size -> [B, R, pieces, M / pieces]: as many pieces of a row as a pool takes in a step."""
+    length = scores.shape[-1]
+    pieces = max(count for count in range(1, POOLED + 1) if length % count == 0) if length >= LONG else 1
+    return tf.reshape(scores, (-1, math.prod(scores.shape[1:-1]), pieces, length // pieces))
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -101,6 +115,7 @@ class TableExponential(tf_keras.layers.Layer):
         self.limits = limits
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        shape = inputs.shape[1:]
         low, high = self.limits or (-math.inf, math.inf)
         low, high = min(low - MARGIN - SPAN, 0.0), max(high + MARGIN, 0.0)
         step = STEP
@@ -108,8 +123,11 @@ class TableExponential(tf_keras.layers.Layer):
             step = table_step((high - low) / (LEVELS - 1))  # one step for the rounding of where 0 lies
             above = math.ceil(high / step)
             inputs = tf.quantization.fake_quant_with_min_max_args(inputs, (above - LEVELS) * step, above * step)
-        below = tf.quantization.fake_quant_with_min_max_args(inputs - row_maxima(inputs), -LEVELS * step, 0.0)
-        return tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
+        rows = in_pieces(inputs)
+        below = rows - row_maxima(rows, shape[:-1])
+        below = tf.quantization.fake_quant_with_min_max_args(below, -LEVELS * step, 0.0)
+        rises = tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
+        return tf.reshape(rises, (-1, *shape))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"limits": self.limits}
