@@ -69,31 +69,32 @@ class FloatProduct(folded.AttentionScores):
         return tf.matmul(left * -1.0, right * -1.0, transpose_b=True)
 
 
-def row_maxima(rows: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
-    """Maxima of rows that `in_pieces` has cut, [B, R, pieces, M / pieces] -> [B, R, 1, 1].
+def row_maxima(scores: tf.Tensor) -> tf.Tensor:
+    """[B, .., N, M] of fixed size -> [B, .., N, 1]: by a pool; older runtimes have no fast kernel for maxima of an axis.
 
-    By pools, which every runtime has a fast kernel for; older ones have none for maxima over an axis.
-
-    The first leaves M / pieces candidates a row. Only those are transposed, so that the second has rows side by side.
-
-    Args:
-      rows: of fixed size.
-      shape: [.., N] of the rows, R in all.
+    A pool has a fast kernel everywhere, and looks at rows side by side once they are transposed.
     """
-    count, pieces, length = rows.shape[1:]
-    if pieces > 1:
-        rows = tf.nn.max_pool2d(rows, (1, pieces), 1, "VALID")  # [B, R, 1, M / pieces]
-    groups = count // shape[-1]
-    # [B, R, 1, length] -> [B, groups, N, length] -> [B, groups, length, N] -> [B, groups, 1, N] -> [B, R, 1, 1]
-    rows = tf.transpose(tf.reshape(rows, (-1, groups, shape[-1], length)), (0, 1, 3, 2))
-    return tf.reshape(tf.nn.max_pool2d(rows, (1, length), 1, "VALID"), (-1, count, 1, 1))
+    count, length = scores.shape[-2:]
+    groups = math.prod(scores.shape[1:-2])
+    columns = tf.reshape(tf.linalg.matrix_transpose(scores), (-1, groups, length, count))
+    # [B, groups, M, N] -> [B, groups, 1, N] -> [B, .., N, 1]
+    return tf.reshape(tf.nn.max_pool2d(columns, (1, length), 1, "VALID"), (-1, *scores.shape[1:-1], 1))
 
 
-def in_pieces(scores: tf.Tensor) -> tf.Tensor:
-    """[B, .., N, M] of fixed size -> [B, R, pieces, M / pieces]: as many pieces of a row as a pool takes in a step."""
-    length = scores.shape[-1]
+def below_row_maxima(scores: tf.Tensor) -> tf.Tensor:
+    """Scores [B, .., N, M] of fixed size less the largest of their row; long rows as [B, R, pieces, M / pieces].
+
+    A pool over the pieces of a long row leaves M / pieces candidates, and only those are transposed.
+    """
+    rows, length = math.prod(scores.shape[1:-1]), scores.shape[-1]
     pieces = max(count for count in range(1, POOLED + 1) if length % count == 0) if length >= LONG else 1
-    return tf.reshape(scores, (-1, math.prod(scores.shape[1:-1]), pieces, length // pieces))
+    if pieces == 1:
+        return scores - row_maxima(scores)
+    cut = tf.reshape(scores, (-1, rows, pieces, length // pieces))
+    candidates = tf.nn.max_pool2d(cut, (1, pieces), 1, "VALID")
+    # [B, R, 1, M / pieces] -> [B, .., N, M / pieces] -> [B, .., N, 1] -> [B, R, 1, 1]
+    candidates = tf.reshape(candidates, (-1, *scores.shape[1:-1], length // pieces))
+    return cut - tf.reshape(row_maxima(candidates), (-1, rows, 1, 1))
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -123,9 +124,7 @@ class TableExponential(tf_keras.layers.Layer):
             step = table_step((high - low) / (LEVELS - 1))  # one step for the rounding of where 0 lies
             above = math.ceil(high / step)
             inputs = tf.quantization.fake_quant_with_min_max_args(inputs, (above - LEVELS) * step, above * step)
-        rows = in_pieces(inputs)
-        below = rows - row_maxima(rows, shape[:-1])
-        below = tf.quantization.fake_quant_with_min_max_args(below, -LEVELS * step, 0.0)
+        below = tf.quantization.fake_quant_with_min_max_args(below_row_maxima(inputs), -LEVELS * step, 0.0)
         rises = tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
         return tf.reshape(rises, (-1, *shape))
 

@@ -17,8 +17,7 @@ from quantize.layers.reproducible import (
     ReproducibleNorm,
     TableExponential,
     TableWeightedMean,
-    in_pieces,
-    row_maxima,
+    below_row_maxima,
     table_step,
     twice_the_root,
 )
@@ -83,12 +82,11 @@ def test_rows_a_little_outside_the_calibrated_maxima_keep_their_weights(low, hig
 @pytest.mark.parametrize(
     ("shape", "pieces"), [((2, 4, 6, 16), 1), ((1, 3, 5, 64), 1), ((2, 2, 7, 256), 8), ((1, 2, 3, 5, 211), 1)]
 )
-def test_row_maxima_by_pools_are_row_maxima(shape, pieces):
+def test_scores_below_their_row_maxima_by_pools(shape, pieces):
     scores = np.random.default_rng(0).normal(-3, 1, shape).astype(np.float32)
-    rows = in_pieces(tf.constant(scores))
-    assert rows.shape[2] == pieces
-    found = row_maxima(rows, shape[1:-1]).numpy()
-    np.testing.assert_array_equal(found.reshape(shape[:-1]), scores.max(-1))
+    found = below_row_maxima(tf.constant(scores)).numpy()
+    assert found.shape == (shape if pieces == 1 else (shape[0], shape[1] * shape[2], pieces, shape[3] // pieces))
+    np.testing.assert_array_equal(found.reshape(shape), scores - scores.max(-1, keepdims=True))
 
 
 def test_a_table_comes_back_from_its_settings():
