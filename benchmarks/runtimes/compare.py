@@ -1,4 +1,4 @@
-"""What runtimes make of files: `make runtimes`, or `python benchmarks/runtimes/compare.py --output=benchmarks/RESULTS.md`.
+"""What runtimes make of our files: `make runtimes`.
 
 Every `requirements/*.txt` beside this script names a runtime; `make` builds an environment for each. The files are the
 shipped model, and MobileViT-XXS and MobileNetV2 at 256 px with random weights, in int8 and float32. Prints, for each
@@ -19,8 +19,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from results_file import write_section
 from runtimes import files
 from varied_photos import varied_photos
@@ -29,6 +28,7 @@ from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from quantize.checks.runtime import not_delegated
 
+HERE = Path(__file__).resolve().parent
 SHIPPED, PHOTOS = HERE.parents[1] / "models" / "flowers_xxs_int8.tflite", 50
 NEWEST = "ai-edge-litert-2.3.0"
 MODELS = {"XXS": "xxs", "MobileNetV2": "mobilenet_v2"}
@@ -100,8 +100,10 @@ def _main(argv: list[str]) -> None:
     print(text)
     if FLAGS.output:
         today = datetime.datetime.now(datetime.UTC).date()
-        note = f"{PHOTOS} crops of the examples, one thread, x86_64; differences are to {NEWEST}. {today}; `make runtimes`."
-        write_section(FLAGS.output, "runtimes", f"### int8 files in eight runtimes\n\n{text}\n\n{note}")
+        note = f"{PHOTOS} crops of the examples, one thread, x86_64; differences are to {NEWEST}; {today}."
+        write_section(
+            FLAGS.output, "runtimes", f"### int8 files in eight runtimes\n\n{text}\n\n{note}\n\n```\nmake runtimes\n```"
+        )
 
 
 if __name__ == "__main__":

@@ -70,9 +70,9 @@ class FloatProduct(folded.AttentionScores):
 
 
 def row_maxima(scores: tf.Tensor) -> tf.Tensor:
-    """[B, .., N, M] of fixed size -> [B, .., N, 1]: by a pool; older runtimes have no fast kernel for maxima of an axis.
+    """[B, .., N, M] of fixed size -> [B, .., N, 1], by a pool over the transposed rows.
 
-    A pool has a fast kernel everywhere, and looks at rows side by side once they are transposed.
+    A pool has a fast kernel in every runtime; maxima over an axis have none in older ones.
     """
     count, length = scores.shape[-2:]
     groups = math.prod(scores.shape[1:-2])
@@ -124,6 +124,8 @@ class TableExponential(tf_keras.layers.Layer):
             step = table_step((high - low) / (LEVELS - 1))  # one step for the rounding of where 0 lies
             above = math.ceil(high / step)
             inputs = tf.quantization.fake_quant_with_min_max_args(inputs, (above - LEVELS) * step, above * step)
+        else:  # changes nothing: the converter would make a product behind which a transpose stands twice
+            inputs = tf.maximum(inputs, tf.float32.min)
         below = tf.quantization.fake_quant_with_min_max_args(below_row_maxima(inputs), -LEVELS * step, 0.0)
         rises = tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
         return tf.reshape(rises, (-1, *shape))
