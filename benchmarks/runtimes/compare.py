@@ -8,7 +8,6 @@ runtime, and the largest difference of a score to the newest runtime's.
 
 from __future__ import annotations
 
-import collections
 import datetime
 import json
 import subprocess
@@ -22,11 +21,11 @@ from absl import app, flags
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from results_file import write_section
 from runtimes import files
+from runtimes.rows import row
 from varied_photos import varied_photos
 
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
-from quantize.checks.runtime import not_delegated
 
 HERE = Path(__file__).resolve().parent
 SHIPPED, PHOTOS = HERE.parents[1] / "models" / "flowers_xxs_int8.tflite", 50
@@ -59,16 +58,6 @@ def facts(name: str, photos: Path, paths: list[Path]) -> dict[str, dict]:
         raise UserError(f"{name} does not run a file: {done.stderr.strip()[-500:]}")
     found: dict[str, dict] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def row(name: str, title: str, file: dict, baseline: dict | None, newest: dict) -> str:
-    """A line of the table."""
-    left = not_delegated(file["nodes"], file["delegates"], set(file["outputs"]))
-    counts = collections.Counter(node["op_name"] for node in left)
-    outside = ", ".join(f"{kind} {count}" for kind, count in counts.most_common()) or "-"
-    ratio = f"{file['ms'] / baseline['ms']:.2f}" if baseline else "-"
-    worst = np.abs(np.array(file["scores"]) - np.array(newest["scores"])).max()
-    return f"| {name} | {title} | {len(file['delegates'])} | {outside} | {file['ms']:.1f} | {ratio} | {worst:.1e} |"
 
 
 def table(names: list[str], folder: Path) -> str:
