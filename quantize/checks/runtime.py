@@ -70,7 +70,7 @@ def operators(path: str | Path) -> Delegated:
     tensors = {tensor["index"]: tensor for tensor in plain.get_tensor_details()}
     nodes = plain._get_ops_details()
     delegates = [node for node in interpreter._get_ops_details() if node["op_name"] == "DELEGATE"]
-    left = _not_delegated(nodes, delegates, {output["index"] for output in plain.get_output_details()})
+    left = not_delegated(nodes, delegates, {output["index"] for output in plain.get_output_details()})
     return {
         "partitions": len(delegates),
         "operators": dict(collections.Counter(node["op_name"] for node in nodes).most_common()),
@@ -78,7 +78,7 @@ def operators(path: str | Path) -> Delegated:
     }
 
 
-def _not_delegated(nodes: list[dict], delegates: list[dict], outputs: set[int]) -> list[dict]:
+def not_delegated(nodes: list[dict], delegates: list[dict], outputs: set[int]) -> list[dict]:
     """Nodes outside every partition: what they make is not a partition's output, yet somebody outside reads it."""
     made = {int(tensor) for node in delegates for tensor in node["outputs"]}
     read = outputs | {int(tensor) for node in delegates for tensor in node["inputs"]}

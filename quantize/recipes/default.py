@@ -48,7 +48,7 @@ _CARRIES_ITS_INPUT = (
 _TAKES_AN_ACTIVATION = (*fold.CONVOLUTIONS, keras_layers.Add, keras_layers.Rescaling)  # the converter fuses it
 # What the int8 graph computes in place of float layers, so that every runtime finds the same number.
 _REPRODUCIBLE: dict[type, type] = {
-    folded.AttentionScores: reproducible.NegativeProduct,
+    folded.AttentionScores: reproducible.FloatProduct,
     transformer.Gelu: folded.UnroundedGelu,
     folded.WeightedMean: reproducible.TableWeightedMean,
     blocks.Swish: reproducible.RoundedSwish,
@@ -82,7 +82,7 @@ class DefaultRecipe:
         graph = attention.fold_into_heads(fold.fold_factors(graph))
         graph = norms.fold_layer_norms(fold.dense_as_convolutions(graph))
         graph = attention.fold_scales(graph)
-        return edges.fold_input(edges.copied_edges(graph), spec)
+        return edges.fold_input(edges.copied_edges(attention.low_rank(graph)), spec)
 
     def cheapen(self, graph: Graph, row_maxima: Ranges) -> Graph:
         graph = attention.mark_scores(attention.divide_after_product(graph))

@@ -13,6 +13,7 @@ from mobilevit_tf.layers import blocks
 from mobilevit_tf.layers.transformers.attention import MixHeads
 from quantize.graph import Graph, Node
 from quantize.layers.folded import AttentionScores, Exponential, WeightedMean
+from quantize.layers.patches import MergeByDepth, SplitByDepth
 from quantize.layers.unrounded import PlainScores, ScoreSum
 from quantize.steps.fold import CONVOLUTIONS, axis_of, scale_and_shift
 
@@ -71,6 +72,16 @@ def mark_scores(graph: Graph) -> Graph:
         chosen = [node for node in found if all(issubclass(one.kind, blocks.OfScores) for one in readers[node.name])]
         graph = graph.with_nodes(*(node.made(marked) for node in chosen))
     return graph
+
+
+def low_rank(graph: Graph) -> Graph:
+    """Patches and heads split and merged by operators of rank 4, where the layers themselves go through rank 7."""
+    splits = [graph.nodes[name] for name in graph.names_of(blocks.SplitPatches)]
+    merges = [graph.nodes[name] for name in graph.names_of(blocks.MergePatches)]
+    return graph.with_nodes(
+        *(node.made(SplitByDepth, **node.config) for node in splits),
+        *(node.made(MergeByDepth, **node.config) for node in merges),
+    )
 
 
 def divide_after_product(graph: Graph) -> Graph:

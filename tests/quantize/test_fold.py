@@ -11,10 +11,12 @@ from support.folded_models import lowered, trained
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.layers import blocks
 from mobilevit_tf.layers.dropout import StatelessDropout
 from mobilevit_tf.models import count
 from quantize import graph
 from quantize.layers import folded as folded_layers
+from quantize.layers import patches
 from quantize.recipe import recipe_of
 
 GONE = (
@@ -146,3 +148,13 @@ def test_weighted_mean_of_exponentials_is_attention_with_softmax(spread, offset,
     got = folded_layers.WeightedMean()([folded_layers.Exponential(shift)(scores), values]).numpy()
     assert got.shape == (2, 4, 6, 5)
     np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("patch_size", [1, 2, 4])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_patches_through_rank_4_are_the_patches_of_the_trained_layers(patch_size, swapped):
+    features = np.random.default_rng(0).normal(size=(2, 8, 12, 6)).astype(np.float32)
+    split = patches.SplitByDepth(patch_size, 3, swapped)(features)
+    np.testing.assert_array_equal(split, blocks.SplitPatches(patch_size, 3, swapped)(features))
+    whole = tf.linalg.matrix_transpose(split) if swapped else split
+    np.testing.assert_array_equal(patches.MergeByDepth(patch_size, 3)([whole, features]), features)
