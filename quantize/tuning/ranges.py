@@ -25,7 +25,7 @@ from quantize.recipe import Range
 
 # Candidates for the ends of a range, as shares of the extremes of calibration photos.
 SHARES = np.linspace(0.3, 1, 29)
-FOLLOWED = 64  # photos, evenly chosen, whose gradients are taken
+FOLLOWED = 64  # photos or a few more, evenly chosen, whose gradients are taken
 _LEVELS = 255
 _NARROWEST = 1e-6
 
@@ -60,7 +60,7 @@ def ranges(
     model = build(graph)
     names = [*outputs, *(name for name in maxima if name not in outputs)]
     found = _extremes(model, names, maxima, list(_batches(images, spec, batch_size)))
-    followed = images[:: -(-len(images) // FOLLOWED)]
+    followed = images[:: max(1, len(images) // FOLLOWED)]
     limits = {name: found[name] for name in outputs if name not in maxima}
     costs = _costs(graph, model, limits, list(_batches(followed, spec, batch_size)))
     noise = sum(np.array(costs[name].rounding) * _variance(*found[name]) for name in costs)
@@ -77,12 +77,17 @@ def _extremes(
 ) -> dict[str, Range]:
     """(lowest or 0, highest or 0) output by name, or of row maxima."""
     probe = tf_keras.Model(model.input, [model.get_layer(name).output for name in names])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input.shape[1:]), tf.float32)])
+    def extremes(batch: Any) -> Any:
+        values = probe(batch, training=False)
+        lows = [tf.reduce_max(x, -1) if name in maxima else x for name, x in zip(names, values, strict=True)]
+        return tf.stack([tf.reduce_min(x) for x in lows]), tf.stack([tf.reduce_max(x) for x in values])
+
     low, high = np.zeros(len(names)), np.zeros(len(names))
     for batch in ProgressBar(batches, desc="calibration", unit="batch"):
-        values = probe(tf.constant(batch), training=False)
-        tops = [tf.reduce_max(x, -1) if name in maxima else x for name, x in zip(names, values, strict=True)]
-        low = np.minimum(low, [float(tf.reduce_min(x)) for x in tops])
-        high = np.maximum(high, [float(tf.reduce_max(x)) for x in tops])
+        batch_low, batch_high = extremes(batch)
+        low, high = np.minimum(low, batch_low.numpy()), np.maximum(high, batch_high.numpy())
     return {name: (float(low[i]), float(high[i])) for i, name in enumerate(names)}
 
 
@@ -135,20 +140,22 @@ def _gradients(
 ) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """By batch, the outputs of layers and the gradient of the logits along a random direction, by name."""
     probe = tf_keras.Model(model.input, [*(model.get_layer(name).output for name in names), model.output])
+    classes = model.output.shape[-1]
     for number, batch in enumerate(ProgressBar(batches, desc="ranges", unit="batch")):
-        shape = (len(batch), *model.output.shape[1:])
-        direction = np.random.default_rng((0, number)).choice([-1.0, 1.0], shape).astype(np.float32)
-        direction -= direction.mean(-1, keepdims=True)  # what all scores share, softmax does not see
+        # one half of the classes against the other: what all logits share, softmax does not see
+        halves = np.tile(np.sign(np.arange(classes) - (classes - 1) / 2), (len(batch), 1)).astype(np.float32)
+        direction = np.random.default_rng((0, number)).permuted(halves, axis=1)
         with tf.GradientTape() as tape:
             pixels = tf.constant(batch)
             tape.watch(pixels)
             *values, logits = probe(pixels, training=False)
             moved = tf.reduce_sum(logits * direction)
         found = tape.gradient(moved, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        yield (
-            dict(zip(names, map(np.asarray, values), strict=True)),
-            dict(zip(names, map(np.asarray, found), strict=True)),
-        )
+        yield _by_name(names, values), _by_name(names, found)
+
+
+def _by_name(names: Sequence[str], tensors: Sequence[Any]) -> dict[str, np.ndarray]:
+    return dict(zip(names, map(np.asarray, tensors), strict=True))
 
 
 def _variance(low: np.ndarray | float, high: np.ndarray | float) -> Any:
@@ -168,5 +175,6 @@ def _cheapest(costs: _Costs, low: float, high: float, noise: np.ndarray) -> Rang
     own = np.array(costs.rounding)[:, None] * _variance((SHARES * low)[:, None], SHARES * high).ravel()
     moved = (cut[:, 0, :, None] + cut[:, 1, None, :]).reshape(len(cut), -1)  # [photos, candidates^2]
     total = np.sqrt(noise[:, None] + np.square(moved) + own).mean(0)
-    i, j = np.unravel_index(total.argmin(), (len(SHARES), len(SHARES)))
+    best = total.size - 1 - total[::-1].argmin()  # of equal ones the widest
+    i, j = np.unravel_index(best, (len(SHARES), len(SHARES)))
     return float(SHARES[i] * low), float(SHARES[j] * high)
