@@ -6,8 +6,10 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-deps
 RUN ?= runs/demo
+RUNTIMES := $(basename $(notdir $(wildcard benchmarks/runtimes/requirements/*.txt)))
+SWIFTSHADER_SHA256 := 20e5656fcdcf4118ede85edfb9d6bb9cc1bbb7ffb8b75622fffbcf36a835c3c0
 
-.PHONY: demo test test-slow lint install lock audit attack apk test-python test-android test-browser mediapipe-check bench-train bench-input bench claims clean
+.PHONY: demo test test-slow lint install lock audit attack apk test-python test-android test-browser test-gpu mediapipe-check runtimes bench-train bench-input bench claims clean
 
 demo: install
 	$(PY) train_main.py --flagfile=configs/digits.flags --model_dir=$(RUN)
@@ -17,6 +19,7 @@ demo: install
 
 test: test-python test-android
 
+# PYTEST=--cov measures how much of the code the tests run, and fails below the floor in pyproject.toml.
 test-python: install
 	$(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST)
 
@@ -29,7 +32,8 @@ test-android: install
 	if [ -n "$$missing" ]; then echo "not run: the Android tests (missing:$$missing)"; \
 	else mvn -f android_demo/pom.xml -B -ntp test; fi
 
-# Hostile files, requests, signals and kills, some ten thousand cases; counts of tried and failed at the end.
+# Hostile files, requests, signals and kills, some ten thousand cases; counts of tried and failed at the end. Settings go
+# in ATTACK: make attack ATTACK="--kills=6 --part=web".
 attack: install
 	PYTHONPATH=$(CURDIR):$(CURDIR)/tests $(PY) -m attack $(ATTACK)
 
@@ -40,6 +44,24 @@ test-browser: install .venvs/browser/.ready
 # What MediaPipe Tasks answers for the shipped file; in an environment of its own, since it needs another absl.
 mediapipe-check: install .venvs/mediapipe/.ready
 	.venvs/mediapipe/bin/python benchmarks/mediapipe_check.py models/flowers_xxs_int8.tflite
+
+# Does a GPU take every MobileViT whole? On SwiftShader, which computes on the CPU; needs node and npm. GPU="--models=xxs".
+test-gpu: install .venvs/swiftshader/.ready
+	VK_ICD_FILENAMES=$(CURDIR)/.venvs/swiftshader/vk_swiftshader_icd.json LD_LIBRARY_PATH=$(CURDIR)/.venvs/swiftshader \
+	  $(PY) benchmarks/runtimes/gpu_check.py $(GPU)
+
+# The browser parts that one package of Chromium holds; its SwiftShader alone is taken out.
+.venvs/swiftshader/.ready:
+	mkdir -p $(@D)
+	cd $(@D) && npm pack --silent @sparticuz/chromium@153.0.0 >/dev/null
+	cd $(@D) && echo "$(SWIFTSHADER_SHA256)  sparticuz-chromium-153.0.0.tgz" | sha256sum --check --quiet
+	cd $(@D) && tar -xzf sparticuz-chromium-153.0.0.tgz package/bin/swiftshader.tar.br && rm sparticuz-chromium-153.0.0.tgz
+	cd $(@D) && node -e 'process.stdout.write(require("zlib").brotliDecompressSync(require("fs").readFileSync("package/bin/swiftshader.tar.br")))' | tar -x
+	@touch $@
+
+# What eight runtimes make of the int8 files, each in an environment of its own: some GB and half an hour.
+runtimes: install $(RUNTIMES:%=.venvs/runtime-%/.ready)
+	$(PY) benchmarks/runtimes/compare.py --output=benchmarks/RESULTS.md $(BENCH)
 
 # Training speed against two peers, in their own environment: about ten minutes.
 bench-train: install .venvs/bench/.ready
@@ -62,6 +84,7 @@ claims: install
 .venvs/lock/.ready: .ci/lock_requirements.txt
 .venvs/mediapipe/.ready: benchmarks/mediapipe_requirements.txt
 .venvs/bench-input/.ready: benchmarks/input/requirements.txt
+$(RUNTIMES:%=.venvs/runtime-%/.ready): .venvs/runtime-%/.ready: benchmarks/runtimes/requirements/%.txt
 .venvs/%/.ready:
 	"$(PYTHON)" -m venv .venvs/$*
 	.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<

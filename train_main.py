@@ -16,6 +16,7 @@ from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainCon
 from mobilevit_tf.console import plain_messages
 from mobilevit_tf.data import datasets
 from mobilevit_tf.errors import UserError, run_cli
+from mobilevit_tf.pretrained import start
 from mobilevit_tf.train.run_dir import CONFIG, METRICS, RunConfig, load_data_config, new_run_dir, require_same_settings
 
 _MODEL, _DATA, _AUGMENT, _TRAIN = ModelConfig(), DataConfig(), AugmentConfig(), TrainConfig()
@@ -29,6 +30,8 @@ flags.DEFINE_float("val_fraction", _DATA.val_fraction, "Share held out where the
 flags.DEFINE_integer("split_seed", _DATA.seed, "Seed of the split of a folder.")
 flags.DEFINE_string("val_groups", _DATA.val_groups, "Regular expression for a photo's path: photos for which it finds "
                     "the same text (or groups) stay on one side of the split.")  # fmt: skip
+flags.DEFINE_string("none_of_these", _DATA.none_of_these, "Folder of photos of none of the classes, for the export's "
+                    "threshold; unset: _none beside the classes.")  # fmt: skip
 flags.DEFINE_bool("strict", False, "Refuse data with a file that cannot be used, or a class that cannot be trained or "
                   "judged as it should, instead of naming it.")  # fmt: skip
 
@@ -59,7 +62,8 @@ flags.DEFINE_float("label_smoothing", _TRAIN.label_smoothing, "In [0, 1) (the pa
 flags.DEFINE_float("ema_decay", _TRAIN.ema_decay, "Decay of the weight average; 0 for none (the paper: 0.9995).")
 flags.DEFINE_bool("ema_warmup", _TRAIN.ema_warmup, "Let the average follow faster at first.")
 flags.DEFINE_bool("class_weights", _TRAIN.class_weights, "Weigh the loss against the imbalance of the classes.")
-flags.DEFINE_string("init_from", _TRAIN.init_from, "Run directory whose weights to start from.")
+flags.DEFINE_string("init_from", _TRAIN.init_from, "Weights to start from: a run directory, imagenet (the "
+                    "published ones of --variant), or a name that docs/pretrained.md lists.")  # fmt: skip
 flags.DEFINE_integer("freeze_epochs", _TRAIN.freeze_epochs, "With --init_from: epochs in which only the classifier "
                      "learns.")  # fmt: skip
 flags.DEFINE_integer("seed", _TRAIN.seed, "Of weights, order, augmentation and dropout.")
@@ -81,15 +85,16 @@ flags.DEFINE_string("split", "val", "Split that --evaluate_only takes.")
 
 FLAGS = flags.FLAGS
 _NO_RECIPE = {"seed", "strategy", "mixed_precision", "validate_every", "checkpoint_steps", "keep_checkpoints", "on_nan"}
+_WITHOUT_FLAG = {"ratio", "randaugment_ops", "randaugment_magnitude", "mixup_alpha", "cutmix_alpha"}  # as published
 _RENAMED = {"mode": "augment", "scale": "crop_scale", "data.seed": "split_seed"}
 
 
 def _fill(config, prefix: str = "", convert=None, **fixed):
-    """A copy of a default config with the values of the flags of the same names."""
+    """A copy of a default config with the values of the flags of the same names; KeyError where one is missing."""
     values = dict(fixed)
     for field in dataclasses.fields(config):
         flag = _RENAMED.get(prefix + field.name) or field.name
-        if field.name not in fixed and flag in FLAGS:
+        if field.name not in fixed and field.name not in _WITHOUT_FLAG:
             value = FLAGS[flag].value
             values[field.name] = _numbers(flag, value, convert) if isinstance(value, list) else value
     return dataclasses.replace(config, **values)
@@ -134,8 +139,8 @@ def _run_dir(config: RunConfig) -> Path:
 
 def _command_without_recipe() -> list[str]:
     """This command as it can be given again with a recipe, in a run of its own; empty where it has one already."""
-    recipe = {field.name for config in (_AUGMENT, _TRAIN) for field in dataclasses.fields(config)} - _NO_RECIPE
-    if any(FLAGS[_RENAMED.get(name, name)].present for name in recipe if _RENAMED.get(name, name) in FLAGS):
+    fields = {field.name for config in (_AUGMENT, _TRAIN) for field in dataclasses.fields(config)}
+    if any(FLAGS[_RENAMED.get(name, name)].present for name in fields - _NO_RECIPE - _WITHOUT_FLAG):
         return []
     given = [flag for flag in FLAGS.get_key_flags_for_module(sys.argv[0]) if flag.present and flag.name != "model_dir"]
     model_dir = [f"--model_dir={FLAGS.model_dir.rstrip('/')}_proposed"] if FLAGS.model_dir else []
@@ -159,6 +164,8 @@ def _main(argv: list[str]) -> None:
         require_same_settings(run_dir, config, ignored={"model.num_classes"})  # that comes from the data
         print(f"{run_dir} is finished: its results are in {run_dir / METRICS}")
     else:
+        if config.train.init_from:  # before the photos are read
+            start.check(config.train.init_from, config.model.variant)
         from mobilevit_tf.train import session  # loads TensorFlow
 
         source = datasets.open_source(config.data, strict=FLAGS.strict)

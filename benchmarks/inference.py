@@ -44,7 +44,7 @@ def make_ours(folder: Path, variant: str, size: int) -> dict[str, Path]:
     from mobilevit_tf.image.image_spec import ImageSpec
     from mobilevit_tf.models import weights
     from mobilevit_tf.models.model_file import ModelFile
-    from quantize.exporter import Exporter
+    from quantize import exporter
     from quantize.settings import CalibrationConfig, FineTuneConfig
     from quantize.steps import photos
 
@@ -54,11 +54,13 @@ def make_ours(folder: Path, variant: str, size: int) -> dict[str, Path]:
     network = mobilevit.build(config, size, size)
     fill_batch_norm(network, spec.normalize(photos.load(source, "train", range(8), spec)))
     model = ModelFile(config, spec, labels, weights.to_dict(network), "benchmark")
-    exporter = Exporter(model, source, CalibrationConfig("random", 4), FineTuneConfig(epochs=0))
+    prepared = exporter.prepare(model, source, CalibrationConfig("random", 4), FineTuneConfig(epochs=0))
+    calibrated = exporter.calibrate(prepared, exporter.lower(prepared))
     made = {}
     for name, mode in OUR_MODES.items():
+        quantised = exporter.quantise(prepared, calibrated, 0) if mode in ("int8", "int8_ptq") else None
         made[f"ours_{variant}_{name}"] = folder / f"ours_{variant}_{name}.tflite"
-        made[f"ours_{variant}_{name}"].write_bytes(exporter.export(mode))
+        made[f"ours_{variant}_{name}"].write_bytes(exporter.to_file(prepared, calibrated, mode, quantised, "float32"))
     return made
 
 
@@ -114,7 +116,7 @@ def _median_ms(interpreter: Interpreter) -> float:
 
 
 def print_table(results: dict[str, dict]) -> None:
-    """One line a file, with its time over that of each reference that was measured."""
+    """One line per file, with its time over that of each reference that was measured."""
     references = [name for name in REFERENCES if name in results]
     print(f"{'file':26} {'ms':>8} {'parts':>6} {'KB':>8}" + "".join(f"  / {name:16}" for name in references))
     for name, row in results.items():

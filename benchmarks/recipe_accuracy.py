@@ -138,7 +138,7 @@ class Runner:
 
 
 def measure(files: list[File], run: Path, data_dir: str | None) -> list[dict]:
-    """One row a file, in their order: top-1, agreement with its float32 file, median ms, partitions, KB."""
+    """One row per file, in their order: top-1, agreement with its float32 file, median ms, partitions, KB."""
     source, model = _source(run, data_dir), model_file.load(run)
     y_true = np.array([model.labels.index(source.class_names[label]) for label in source.labels("val")])
     runners = {file.path: Runner(file.path) for file in files}

@@ -1,7 +1,7 @@
 """Every model of this project, once: one line each. No TensorFlow.
 
 Flags, the printed table, model cards, metadata, reports and benchmarks read it. A new model is one file in `families/`
-and one line here (CONTRIBUTING.md).
+and one line here (CONTRIBUTING.md). Published weights have one line each in `PUBLISHED`.
 """
 
 from __future__ import annotations
@@ -122,6 +122,50 @@ MODELS: dict[str, Model] = {
     "resnet101": Model(_KERAS, "ResNet-101", _RESNET, (0.0, 0.0), 77.4, 44_601_832, 7570.2),
     "densenet169": Model(_KERAS, "DenseNet-169", _DENSENET, (0.0, 0.0), 76.2, 14_149_480, 3359.8),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """Weights for ImageNet-1k that lie under a name on the Hugging Face hub and that `pretrained` reads.
+
+    Attributes:
+      variant: the model.
+      publisher: whose names and preprocessing they have (`pretrained.layouts.Family.namings`).
+      top1: on ImageNet-1k's 50,000 validation photos in percent, as the publisher gives it.
+      size: side in pixels of the input that they were trained for.
+    """
+
+    variant: str
+    publisher: str
+    top1: float
+    size: int = 256
+
+
+# By repository. top1: from timm's table of results, or Apple's. For `IMAGENET` a variant's first line counts.
+PUBLISHED: dict[str, Published] = {
+    "timm/mobilevit_xxs.cvnets_in1k": Published("xxs", "timm", 68.94),
+    "timm/mobilevit_xs.cvnets_in1k": Published("xs", "timm", 74.62),
+    "timm/mobilevit_s.cvnets_in1k": Published("s", "timm", 78.30),
+    "timm/mobilevitv2_050.cvnets_in1k": Published("v2_050", "timm", 70.16),
+    "timm/mobilevitv2_075.cvnets_in1k": Published("v2_075", "timm", 75.61),
+    "timm/mobilevitv2_100.cvnets_in1k": Published("v2_100", "timm", 78.09),
+    "timm/mobilevitv2_125.cvnets_in1k": Published("v2_125", "timm", 79.68),
+    "timm/mobilevitv2_150.cvnets_in1k": Published("v2_150", "timm", 80.38),
+    "timm/mobilevitv2_175.cvnets_in1k": Published("v2_175", "timm", 80.87),
+    "timm/mobilevitv2_200.cvnets_in1k": Published("v2_200", "timm", 81.15),
+    "timm/mobilevitv2_150.cvnets_in22k_ft_in1k": Published("v2_150", "timm", 81.47),
+    "timm/mobilevitv2_175.cvnets_in22k_ft_in1k": Published("v2_175", "timm", 81.95),
+    "timm/mobilevitv2_200.cvnets_in22k_ft_in1k": Published("v2_200", "timm", 82.32),
+    "timm/mobilevitv2_150.cvnets_in22k_ft_in1k_384": Published("v2_150", "timm", 82.61, 384),
+    "timm/mobilevitv2_175.cvnets_in22k_ft_in1k_384": Published("v2_175", "timm", 82.92, 384),
+    "timm/mobilevitv2_200.cvnets_in22k_ft_in1k_384": Published("v2_200", "timm", 83.43, 384),
+    "apple/mobilevit-xx-small": Published("xxs", "huggingface", 69.0),
+    "apple/mobilevit-x-small": Published("xs", "huggingface", 74.8),
+    "apple/mobilevit-small": Published("s", "huggingface", 78.4),
+    "apple/mobilevitv2-1.0-imagenet1k-256": Published("v2_100", "huggingface", 78.09),
+    "apple/mobilevitv2-2.0-imagenet1k-256": Published("v2_200", "huggingface", 81.17),
+}
+IMAGENET = "imagenet"  # the published weights of whatever variant is chosen
 
 
 def find(name: str) -> Model:

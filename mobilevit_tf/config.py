@@ -63,6 +63,8 @@ class DataConfig:
       seed: of the split of a folder.
       val_groups: regular expression that names a photo's group by its path, such as a burst, a person or a video:
         photos of one group stay on one side of the split; None splits by class and content alone.
+      none_of_these: folder of photos of none of the classes, which fit and measure the threshold of an export; None
+        takes the folder `_none` beside those of the classes, where there is one.
     """
 
     data: str = "digits"
@@ -72,6 +74,7 @@ class DataConfig:
     val_fraction: float = 0.2
     seed: int = 0
     val_groups: str | None = None
+    none_of_these: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +141,7 @@ class TrainConfig:
       ema_decay: of the weight average that is evaluated and saved; 0 turns it off.
       ema_warmup: min(ema_decay, (1 + step) / (10 + step)), for runs too short for the decay alone.
       class_weights: weigh the loss by the inverse frequency of the classes.
-      init_from: run directory whose weights the run starts from.
+      init_from: weights to start from: a run directory, or published ones by name (`pretrained.hub_names`).
       freeze_epochs: epochs in which only the classifier learns (with init_from), BatchNorm in inference mode.
       seed: of initial weights, order, augmentation and dropout.
       strategy: "mirrored", "multi_worker" or "one_device".

@@ -24,6 +24,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """A stranger's text for a sentence: quoted, escaped, never long."""
+    return repr(text) if len(text) <= most else f"{text[:most]!r}..."
+
+
 def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # how Python holds a byte of a file's name that is not UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"

@@ -50,8 +50,14 @@ def read_regular(path: str | bytes | Path, most: int) -> bytes:
         os.close(descriptor)
         raise UserError(f"{shown} is not a regular file")
     with open(descriptor, "rb") as file:
-        data = file.read(most + 1) if status.st_size <= most else None
-    if data is None or len(data) > most:
+        try:
+            data = b"" if status.st_size > most else file.read(status.st_size + 1)  # so much memory is taken at once
+            if len(data) > status.st_size:  # it grows
+                data += file.read(most + 1 - len(data))
+        except OSError as error:
+            error.filename = shown  # a descriptor has no name
+            raise
+    if max(status.st_size, len(data)) > most:
         raise UserError(f"{shown} is larger than {most // 2**20} MiB")
     return data
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+import time
 from collections.abc import Sequence
 
 import numpy as np
 
+from mobilevit_tf.evaluation import occlusion
 from preview.open_models import OpenModel
 
 
@@ -19,6 +21,7 @@ class Answer:
       model: title and key of the model.
       labels, scores: every class with its score in [0, 1], best first; ties keep the file's order.
       unsure: the best score is below the file's own threshold.
+      none_of_these: which means that the photo shows none of the classes.
       pixels: uint8 [height, width, 3] in RGB, exactly what the model saw.
       protocol: "crop" (the training protocol) or "stretch" (the phone's view).
       protocols_differ: the two protocols show the model different pixels of this photo.
@@ -29,6 +32,7 @@ class Answer:
     labels: tuple[str, ...]
     scores: np.ndarray
     unsure: bool
+    none_of_these: bool
     pixels: np.ndarray
     protocol: str
     protocols_differ: bool
@@ -40,6 +44,7 @@ class Answer:
         return {
             "label": self.labels[0],
             "unsure": self.unsure,
+            "none_of_these": self.none_of_these,
             "confidences": [
                 {"label": label, "confidence": float(score)}
                 for label, score in zip(self.labels, self.scores, strict=True)
@@ -56,19 +61,51 @@ def classify(model: OpenModel, data: bytes, protocol: str) -> Answer:
     with model.borrow() as interpreter:
         prediction = interpreter.classify(data, protocol)
     order = np.argsort(-prediction.scores, kind="stable")
+    unsure = bool(prediction.scores[order[0]] < model.info.unsure_below)
     height, width = prediction.photo_size
     rgb = prediction.pixels if model.spec.color_order == "RGB" else prediction.pixels[..., ::-1]
     return Answer(
         model=(model.title, model.key),
         labels=tuple(model.labels[index] for index in order),
         scores=prediction.scores[order],
-        unsure=bool(prediction.scores[order[0]] < model.info.unsure_below),
+        unsure=unsure,
+        none_of_these=unsure and model.info.none_of_these,
         pixels=rgb,
         protocol=protocol,
         protocols_differ=model.spec.crop_box(height, width) != (0, 0, width, height),
         preprocess_ms=prediction.preprocess_ms,
         inference_ms=prediction.inference_ms,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """What a model's answer for one photo depends on.
+
+    Attributes:
+      label: the answer.
+      picture: uint8 [height, width, 3] in RGB: what the model saw, orange where covering it costs the answer most.
+      largest: the score that the answer loses where one place is covered, at most.
+      took_ms: of all the inferences.
+    """
+
+    label: str
+    picture: np.ndarray
+    largest: float
+    took_ms: float
+
+
+def where(model: OpenModel, result: Answer) -> Where:
+    """Runs the file again and again on the pixels of an answer, a patch over one place after another."""
+    is_rgb = model.spec.color_order == "RGB"
+    start = time.perf_counter()
+    with model.borrow() as interpreter:
+        seen = occlusion.look(
+            lambda images: np.stack([interpreter.scores(image) for image in images]),
+            result.pixels if is_rgb else result.pixels[..., ::-1],
+        )
+    took_ms = (time.perf_counter() - start) * 1e3
+    return Where(model.labels[seen.label], occlusion.picture(result.pixels, seen), seen.largest, took_ms)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from preview import gradio_setup  # noqa: F401  # isort: skip (decides how Gradio is loaded)
 import gradio as gr
 
-from mobilevit_tf.errors import BadImage, UserError
+from mobilevit_tf.errors import BadImage, UserError, shortened
 from preview import answers
 from preview.open_models import ModelStore
 from preview.settings import InferenceQueue
@@ -31,7 +31,7 @@ def _told(call: Callable[[], Answer], path: Path | None = None) -> Answer:
 
 def _protocol(value: str) -> str:
     if value not in ("crop", "stretch"):
-        raise UserError(f"protocol {value!r}, expected 'crop' or 'stretch'")
+        raise UserError(f"protocol {shortened(str(value))}, expected 'crop' or 'stretch'")
     return value
 
 
@@ -80,7 +80,8 @@ def _compare(store: ModelStore) -> Callable[..., object]:
         """
 
         def answer() -> object:
-            keys = [key.strip() for key in models.split(",") if key.strip()] or [key for _, key in store.choices()]
+            named = [key.strip() for key in (models or "").split(",") if key.strip()]
+            keys = dict.fromkeys(named or [key for _, key in store.choices()])  # each once, however often it is named
             chosen = [store.get(key) for key in keys]
             return answers.compare(chosen, read_photo(photo), _protocol(protocol)).to_json()
 

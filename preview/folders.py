@@ -47,10 +47,14 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class FolderResult:
-    """All rows, with accuracy and confusion [truth, answer] over `labels` where the folders are classes."""
+    """All rows, with accuracy and confusion [truth, answer] over `labels` where the folders are classes.
+
+    `none_of_these`: an unsure answer means that the photo shows none of the classes.
+    """
 
     labels: tuple[str, ...]
     rows: tuple[Row, ...]
+    none_of_these: bool = False
 
     @property
     def answered(self) -> list[Row]:
@@ -86,7 +90,7 @@ class FolderResult:
 
 
 def _spreadsheet_safe(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t")) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
 
 
 @contextlib.contextmanager
@@ -98,10 +102,17 @@ def collect(paths: Sequence[Path]) -> Iterator[list[Entry]]:
     """
     if not paths:
         raise UserError("no photos yet: drop some, or one ZIP")
+    zips = [path for path in paths if path.suffix.lower() == ".zip"]
+    if len(zips) > settings.MAX_ZIPS:
+        raise UserError(f"{len(zips):,} ZIPs at once: send at most {settings.MAX_ZIPS}")
     entries: list[Entry] = []
     with contextlib.ExitStack() as archives:
+        room = settings.MAX_ZIP_DIRECTORY_BYTES
         for path in paths:
             if path.suffix.lower() == ".zip":
+                room -= _directory_bytes(path)
+                if room < 0:
+                    raise UserError(f"{path.name} lists more files than are read at once: send a smaller ZIP")
                 entries += _zip_entries(archives.enter_context(_open_zip(path)))
             else:
                 entries.append(Entry(path.name, "", functools.partial(read_photo, path)))
@@ -116,17 +127,28 @@ def collect(paths: Sequence[Path]) -> Iterator[list[Entry]]:
 _end_of_directory, _DIRECTORY_SIZE = zipfile._EndRecData, zipfile._ECD_SIZE  # type: ignore[attr-defined]
 
 
-def _open_zip(path: Path) -> zipfile.ZipFile:
+_UNREADABLE = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError)
+
+
+def _directory_bytes(path: Path) -> int:
+    """What a ZIP's list of contents takes; 0 where there is none."""
     try:
         with open(path, "rb") as file:
             record = _end_of_directory(file)
-        if record and record[_DIRECTORY_SIZE] > settings.MAX_ZIP_DIRECTORY_BYTES:
-            raise UserError(f"{path.name} lists more files than are read at once: send a smaller ZIP")
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        if isinstance(error, UserError):
-            raise
+    except _UNREADABLE as error:
         raise UserError(f"{path.name} is not a readable ZIP: pack it again") from error
+    return int(record[_DIRECTORY_SIZE]) if record else 0
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        archive = zipfile.ZipFile(path)
+    except _UNREADABLE as error:
+        raise UserError(f"{path.name} is not a readable ZIP: pack it again") from error
+    if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
+        archive.close()  # a bomb: entries that share their bytes
+        raise UserError(f"{path.name} lists more bytes than it holds: pack it again")
+    return archive
 
 
 def _zip_entries(archive: zipfile.ZipFile) -> Iterator[Entry]:
@@ -182,4 +204,4 @@ def classify_all(
         for row in pool.map(one, entries):
             rows.append(row)
             progress(len(rows), len(entries))
-    return FolderResult(model.labels, tuple(rows))
+    return FolderResult(model.labels, tuple(rows), model.info.none_of_these)

@@ -14,16 +14,21 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from preview import settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 _UNUSED = re.compile(r"/(?:proxy=|dev/reload|deep_link|stream/)")  # Gradio's, for what this page has not
+_UPLOAD = re.compile(r"(?:/gradio_api)?/upload/?")  # streamed to disk, with limits of its own
+_ONE_RANGE = re.compile(rb"bytes=(?:[0-9]+-[0-9]*|-[0-9]+)")  # Gradio answers several with an error
+_NO_FRAME = (b"content-security-policy", b"frame-ancestors 'none'")  # nobody shows the page inside his own
 _FOREIGN_ADDRESS = re.compile(r"/file[=/][a-z][a-z0-9+.-]*:", re.IGNORECASE)  # /file=http://...
 
 
 class LocalOnly:
-    """Refuses every request with a foreign Host or Origin, before anything else looks at it.
+    """Refuses every request with a foreign Host or Origin, or too large a body, before anything else looks at it.
 
     With `share` the public link's own name is a right Host, so any is taken; an Origin must still be that of the Host.
     """
@@ -32,13 +37,20 @@ class LocalOnly:
         self._app, self._share = app, share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
-        if refusal is None:
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
+            return
+        refusal, too_large = self._refusal(scope), _too_large(scope)
+        if refusal is None and too_large is None:
+            headers = [
+                (name, value) for name, value in scope["headers"] if name != b"range" or _ONE_RANGE.fullmatch(value)
+            ]
+            await self._app({**scope, "headers": headers}, receive, _unframed(send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await PlainTextResponse(refusal + "\n", status_code=403)(scope, receive, send)
+            status = 403 if refusal else 413
+            await PlainTextResponse(f"{refusal or too_large}\n", status_code=status)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> str | None:
         headers = Headers(scope=scope)
@@ -53,6 +65,28 @@ class LocalOnly:
         if _FOREIGN_ADDRESS.search(scope["path"]):
             return "a web address is not fetched: send the file itself"
         return None
+
+
+def _too_large(scope: Scope) -> str | None:
+    """A body is held in memory as a whole: what is no upload must say its size first, and stay below the limit."""
+    headers = Headers(scope=scope)
+    if _UPLOAD.fullmatch(scope["path"]):
+        return None
+    length = headers.get("content-length", "0")
+    if "transfer-encoding" in headers or not length.isdecimal() or int(length[:20]) > settings.MAX_BODY_BYTES:
+        return f"a request is at most {settings.MAX_BODY_BYTES // 2**20} MB and says its length: upload files first"
+    return None
+
+
+def _unframed(send: Send) -> Send:
+    """The answer says that no other page may show it in a frame."""
+
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), _NO_FRAME]
+        await send(message)
+
+    return answer
 
 
 def _split(authority: str) -> tuple[str, str] | None:

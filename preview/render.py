@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from preview import settings
-from preview.answers import Answer, Comparison
+from preview.answers import Answer, Comparison, Where
 
 _TEMPLATE_SIGNS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 
@@ -49,9 +49,15 @@ def _bar(label: str, score: float, best: bool = False) -> str:
     )
 
 
+def rejected(none_of_these: bool) -> str:
+    """What an answer below a file's threshold is called."""
+    return "none of these" if none_of_these else "unsure"
+
+
 def _headline(answer: Answer) -> str:
     if answer.unsure:
-        return f'<p class="pv-top pv-unsure">unsure <small>at best {escape(answer.labels[0])}</small></p>'
+        word = rejected(answer.none_of_these)
+        return f'<p class="pv-top pv-unsure">{word} <small>at best {escape(answer.labels[0])}</small></p>'
     return f'<p class="pv-top">{escape(answer.labels[0])}</p>'
 
 
@@ -82,6 +88,18 @@ def seen(result: Answer) -> str:
     )
 
 
+def where(result: Where) -> str:
+    """What the answer depends on, as a picture beside what the model saw."""
+    height, width = result.picture.shape[:2]
+    label, points = escape(result.label), f"{100 * max(result.largest, 0):.1f}"
+    return (
+        f'<figure class="pv-seen" data-largest="{result.largest!r}"><img src="{png_uri(result.picture)}" '
+        f'width="{width}" height="{height}" alt="The same pixels in grey, orange where the answer {label} depends on '
+        f'them"><figcaption>Where it looks: orange places matter most to the answer {label}. A patch over one of them '
+        f"costs it at most {points} points ({result.took_ms:.0f} ms)</figcaption></figure>"
+    )
+
+
 def png_uri(pixels: np.ndarray) -> str:
     """uint8 [height, width, 3] -> a data: address of a PNG with exactly these pixels."""
     stream = io.BytesIO()
@@ -90,7 +108,7 @@ def png_uri(pixels: np.ndarray) -> str:
 
 
 def comparison(result: Comparison) -> str:
-    """One card a model, the verdict above."""
+    """One card per model, the verdict above."""
     if result.agree:
         verdict = f"All {len(result.answers)} models answer {result.answers[0].labels[0]}."
     else:

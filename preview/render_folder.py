@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 
 from preview.folders import FolderResult
-from preview.render import escape, percent
+from preview.render import escape, percent, rejected
 
 MAX_MATRIX_CLASSES = 40  # a larger matrix is not readable on a page; the CSV has it all
 MAX_HISTOGRAM_CLASSES = 20
@@ -15,7 +15,8 @@ def summary(result: FolderResult) -> str:
     """Counts, the histogram of answers, and with class folders the accuracy and confusion matrix."""
     failed = len(result.rows) - len(result.answered)
     unsure = sum(row.unsure for row in result.answered)
-    tiles: list[tuple[str, int | str]] = [("photos", len(result.rows)), ("unsure", unsure), ("not readable", failed)]
+    word = rejected(result.none_of_these)
+    tiles: list[tuple[str, int | str]] = [("photos", len(result.rows)), (word, unsure), ("not readable", failed)]
     if result.accuracy is not None:
         right = sum(row.label == row.truth for row in result.judged)
         tiles.insert(1, (f"accuracy ({right} of {len(result.judged)})", percent(result.accuracy)))

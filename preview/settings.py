@@ -13,10 +13,12 @@ EXAMPLES = ROOT / "examples"
 FIRST_PORT = 7860  # Gradio's own; the next free one is taken where it is busy
 
 MAX_UPLOAD_BYTES = 512 * 2**20  # one file of any kind, refused while it arrives
+MAX_BODY_BYTES = 16 * 2**20  # a request that is no upload; with the names of 5,000 uploads it has 2 MB
 MAX_PHOTO_BYTES = 64 * 2**20
 MAX_MODEL_BYTES = 256 * 2**20
 MAX_FOLDER_PHOTOS = 5_000
 MAX_ZIP_DIRECTORY_BYTES = 4 * 2**20  # of a ZIP's list of contents: some 40,000 entries
+MAX_ZIPS = 50  # at once, their lists of contents counted together
 MAX_ADDED_MODELS = 6  # opened in the page; the oldest goes when one more comes
 MAX_WAITING = 1_024  # calls in the queue
 KEEP_UPLOADS_S, DELETE_EVERY_S = 6 * 3_600, 600  # how old an upload gets, and how often that is looked at

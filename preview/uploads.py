@@ -12,9 +12,22 @@ from typing import Any
 from preview import gradio_setup  # isort: skip (decides how Gradio is loaded)
 import gradio as gr
 from gradio.blocks import Block
+from gradio.route_utils import GradioMultiPartParser, MultiPartException
 
 from mobilevit_tf.errors import BadImage, UserError
 from preview import settings
+
+_headers_finished = GradioMultiPartParser.on_headers_finished
+
+
+def _files_alone(parser: GradioMultiPartParser) -> None:
+    """Refuses a part of an upload that is no file: Gradio holds such parts in memory, without a limit."""
+    _headers_finished(parser)
+    if parser._current_part.file is None:
+        raise MultiPartException("only files are uploaded here")
+
+
+GradioMultiPartParser.on_headers_finished = _files_alone  # type: ignore[method-assign]
 
 
 class _AsSent(Block):

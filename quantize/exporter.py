@@ -13,6 +13,8 @@ import mobilevit_tf.tf_setup
 from mobilevit_tf import catalog
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.evaluation import scorers, strangers
+from mobilevit_tf.evaluation.scorers import Scorer
 from mobilevit_tf.evaluation.tflite_model import ModelInfo
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.labels import check_labels
@@ -24,7 +26,7 @@ from quantize.checks.report import LayerError, Saturation
 from quantize.checks.scores import Fit
 from quantize.graph import Graph, Node
 from quantize.recipe import Ranges, Recipe, Rounding, recipe_of
-from quantize.settings import CalibrationConfig, FineTuneConfig
+from quantize.settings import TUNING_PHOTOS, CalibrationConfig, FineTuneConfig
 from quantize.steps import calibration, convert, finetune, metadata, photos, qat
 from quantize.tuning import ranges, reconstruct
 
@@ -75,6 +77,7 @@ class Calibrated:
       ranges: (lowest, highest) output, or of row maxima, by node of `cheapened`.
       float_model: `cheapened` with its weights, for any batch size.
       temperature, unsure_below: of the scores; the temperature is in the classifier's weights already.
+      none_of_these: photos of none of the classes fitted `unsure_below`.
     """
 
     lowered: Graph
@@ -83,6 +86,7 @@ class Calibrated:
     float_model: tf_keras.Model
     temperature: float = 1.0
     unsure_below: float = 0.0
+    none_of_these: bool = False
 
 
 def modes(variant: str) -> tuple[str, ...]:
@@ -97,8 +101,7 @@ def prepare(model: ModelFile, source: Source, calibrate: CalibrationConfig, tune
       UserError: for labels or photos that cannot be used.
     """
     check_labels(model.labels, model.config.num_classes)
-    tune = dataclasses.replace(tune, flip=tune.flip and source.name not in NO_FLIP)
-    usable, held_out = photos.hold_out(source.size("train"), tune.images)
+    usable, held_out = photos.hold_out(source.size("train"), TUNING_PHOTOS)
     chosen = usable[photos.choose(source.labels("train")[usable], calibrate)]
     images = photos.load(source, "train", chosen, model.spec.plain())
     return Prepared(model, source, recipe_of(model.config.variant), tune, usable, held_out, images)
@@ -132,13 +135,21 @@ def observed(recipe: Recipe, cheapened: Graph) -> tuple[list[str], list[str]]:
     return [name for name, rounding in roundings.items() if rounding is Rounding.RANGE], maxima
 
 
-def held_out_answers(prepared: Prepared, calibrated: Calibrated) -> tuple[np.ndarray, np.ndarray]:
-    """(scores [n, N], classes [n]): the float model's answers for the held-out training photos."""
+def held_out_answers(prepared: Prepared, score: Scorer) -> tuple[np.ndarray, np.ndarray]:
+    """(scores [n, N], classes [n]): a model's answers for the held-out training photos."""
     y_true = prepared.class_indices[prepared.source.labels("train")[prepared.held_out]]
     if not len(y_true):
         return np.empty((0, len(prepared.model.labels))), y_true
     images = photos.load(prepared.source, "train", prepared.held_out, prepared.spec)
-    return finetune.scores(calibrated.float_model, images, prepared.spec), y_true
+    return scorers.in_batches(score, images), y_true
+
+
+def stranger_answers(prepared: Prepared, score: Scorer) -> np.ndarray:
+    """float32 [m, N]: the float model's scores for those photos of none of the classes that fit the threshold."""
+    images = strangers.load(strangers.halves(prepared.source.strangers)[0], prepared.spec)
+    if not len(images):
+        return np.empty((0, len(prepared.model.labels)), np.float32)
+    return scorers.in_batches(score, images)
 
 
 def with_fit(calibrated: Calibrated, fit: Fit) -> Calibrated:
@@ -154,7 +165,8 @@ def with_fit(calibrated: Calibrated, fit: Fit) -> Calibrated:
     )
     low, high = calibrated.ranges[_CLASSIFIER]
     limits = {**calibrated.ranges, _CLASSIFIER: (low / fit.temperature, high / fit.temperature)}
-    return Calibrated(lowered, cheapened, limits, graph.build(cheapened), fit.temperature, fit.unsure_below)
+    model, none = graph.build(cheapened), fit.strangers > 0
+    return Calibrated(lowered, cheapened, limits, model, fit.temperature, fit.unsure_below, none)
 
 
 def quantise(prepared: Prepared, calibrated: Calibrated, epochs: int) -> tf_keras.Model:
@@ -165,8 +177,9 @@ def quantise(prepared: Prepared, calibrated: Calibrated, epochs: int) -> tf_kera
         quantised, calibrated.cheapened, calibrated.float_model, prepared.calibration_images, prepared.spec
     )
     if epochs:
-        images = photos.load(prepared.source, "train", prepared.usable[: tune.images], prepared.spec)
-        finetune.finetune(quantised, calibrated.float_model, images, prepared.spec, tune)
+        flip = prepared.source.name not in NO_FLIP
+        images = photos.load(prepared.source, "train", prepared.usable[:TUNING_PHOTOS], prepared.spec)
+        finetune.finetune(quantised, calibrated.float_model, images, prepared.spec, tune, flip)
     return quantised
 
 
@@ -182,15 +195,12 @@ def to_file(
       output_type: of the scores of 8-bit files.
     """
     if quantised is not None:
-        frozen, recipe = prepared.tune.frozen_ranges, prepared.recipe
-        fixed = qat.apply(calibrated.cheapened, recipe, calibrated.ranges, frozen=frozen, batch_size=1)
-        fixed.set_weights(quantised.get_weights())
-        data = convert.to_int8(fixed, output_type)
+        data = convert.to_int8(quantised, output_type)
     elif mode == "int8_strict":
         images = prepared.spec.normalize(prepared.calibration_images)
-        data = convert.to_integer(graph.build(calibrated.lowered, 1), images)
+        data = convert.to_integer(graph.build(calibrated.lowered), images)
     else:
-        data = convert.to_float(graph.build(calibrated.cheapened, 1), mode)
+        data = convert.to_float(calibrated.float_model, mode)
     return metadata.populate(data, prepared.model.labels, prepared.spec, _info(prepared, calibrated, mode))
 
 
@@ -200,6 +210,7 @@ def _info(prepared: Prepared, calibrated: Calibrated, mode: str) -> ModelInfo:
     return ModelInfo(
         name, model.config.variant, mode, mobilevit_tf.__version__, model.license, model.run_id,
         round(calibrated.temperature, 4), round(calibrated.unsure_below, 4),
+        origin=model.origin, none_of_these=calibrated.none_of_these,
     )  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from mobilevit_tf.layers import blocks
 from mobilevit_tf.layers.transformers import transformer
 from mobilevit_tf.models import weights
 
-_ON_REFERENCE = (blocks.ResizeLike, blocks.MergePatches, transformer.TakePatches)
+# Called on (x, reference): they take the reference's size alone.
+ON_REFERENCE = (blocks.ResizeLike, blocks.MergePatches, transformer.TakePatches)
 INPUT = "image"  # what the first nodes read
 
 
@@ -142,7 +143,7 @@ class Graph:
 
 def takes_size_alone(reader: Node, name: str) -> bool:
     """True for a layer that is called on (x, reference) with `name` as reference."""
-    return issubclass(reader.kind, _ON_REFERENCE) and reader.inputs[0] != name
+    return issubclass(reader.kind, ON_REFERENCE) and reader.inputs[0] != name
 
 
 def read(model: tf_keras.Model, values: Mapping[str, np.ndarray]) -> Graph:

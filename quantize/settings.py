@@ -7,8 +7,10 @@ import dataclasses
 from mobilevit_tf.errors import UserError
 
 MODES = ("int8", "int8_ptq", "int8_strict", "float16", "dynamic", "float32")
+FLOAT_MODES = ("float16", "dynamic", "float32")  # whose scores are always float32
 CALIBRATIONS = ("random", "stratified", "all")
 OUTPUT_TYPES = ("float32", "uint8")
+TUNING_PHOTOS = 8192  # training photos that fine-tuning uses at most: they lie in memory as the model's pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,22 +40,14 @@ class FineTuneConfig:
 
     Attributes:
       epochs: passes over the photos; 0 leaves the weights as they are.
-      learning_rate: peak, at batch_size; cosine to 0.
-      batch_size: photos a step.
-      images: at most so many training photos are used, held in memory as the model's pixels.
-      ema_decay: of the average of the weights, which is what is exported; follows faster at first.
+      learning_rate: peak; cosine to 0.
       frozen_ranges: keep the calibrated activation ranges instead of following them.
-      flip: mirror half of the photos.
       seed: of order and mirroring.
     """
 
     epochs: int = 2
     learning_rate: float = 2e-5
-    batch_size: int = 32
-    images: int = 8192
-    ema_decay: float = 0.99
     frozen_ranges: bool = True
-    flip: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

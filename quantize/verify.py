@@ -17,6 +17,7 @@ from mobilevit_tf.data import datasets
 from mobilevit_tf.errors import UserError, run_cli
 from mobilevit_tf.files import write_atomic, write_json
 from quantize.checks import comparison, page
+from quantize.checks.figures import Evidence
 from quantize.checks.report import Report
 
 _DATA = DataConfig()
@@ -26,14 +27,16 @@ flags.DEFINE_string("data", None, "Photos: digits, a folder, or the name of a TF
 flags.DEFINE_string("data_dir", _DATA.data_dir, "Where TFDS data sets are prepared.")
 flags.DEFINE_string("train_split", _DATA.train_split, "TFDS split that is not judged on.")
 flags.DEFINE_string("val_split", _DATA.val_split, "TFDS split to judge on.")
+flags.DEFINE_string("none_of_these", _DATA.none_of_these, "Folder of photos of none of the classes; unset: _none "
+                    "beside the classes.")  # fmt: skip
 flags.DEFINE_string("report", None, "Where to write NAME.json and NAME.html; unset: nowhere.")
 flags.DEFINE_float("min_agreement", None, "Fail below this share of equal answers.", lower_bound=0, upper_bound=1)
 flags.DEFINE_float("max_drop", None, "Fail if top-1 falls by more than this, in [0, 1].", lower_bound=0, upper_bound=1)
 FLAGS = flags.FLAGS
 
 
-def verify(baseline: Path, candidate: Path, data: DataConfig) -> Report:
-    """The comparison of two files on the validation photos of `data`.
+def verify(baseline: Path, candidate: Path, data: DataConfig) -> tuple[Report, str]:
+    """The comparison of two files on the validation photos of `data`, and its page as HTML.
 
     Raises:
       UserError: for a file or photos that cannot be used.
@@ -42,10 +45,12 @@ def verify(baseline: Path, candidate: Path, data: DataConfig) -> Report:
         if not path.is_file():
             raise UserError(f"no file {path}: expected a .tflite")
     source = datasets.open_source(data)
-    return comparison.compare(comparison.answers(baseline, source), comparison.answers(candidate, source), source)
+    before, after = (comparison.answers(path, source) for path in (baseline, candidate))
+    report = comparison.compare(before, after, source)
+    return report, page.render(report, Evidence(after.crop, source))
 
 
-def verify_in_child(baseline: Path, candidate: Path, data: DataConfig) -> Report:
+def verify_in_child(baseline: Path, candidate: Path, data: DataConfig) -> tuple[Report, str]:
     """`verify` in a process of its own: a damaged file can crash the runtime, which then hurts nobody.
 
     Raises:
@@ -61,12 +66,14 @@ def verify_in_child(baseline: Path, candidate: Path, data: DataConfig) -> Report
 def _main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}: settings are given as --flag=value")
-    data = DataConfig(FLAGS.data, FLAGS.data_dir, FLAGS.train_split, FLAGS.val_split)
-    result = verify_in_child(Path(FLAGS.baseline), Path(FLAGS.candidate), data)
+    data = DataConfig(FLAGS.data, FLAGS.data_dir, FLAGS.train_split, FLAGS.val_split, none_of_these=FLAGS.none_of_these)
+    result, html = verify_in_child(Path(FLAGS.baseline), Path(FLAGS.candidate), data)
     print(f"{comparison.TABLE_HEAD}\n{comparison.table_row(result)}")
+    if result.rejection:
+        print(comparison.rejection_line(result.rejection))
     if FLAGS.report:
         write_json(Path(FLAGS.report).with_suffix(".json"), result.to_dict())
-        write_atomic(Path(FLAGS.report).with_suffix(".html"), page.render(result).encode())
+        write_atomic(Path(FLAGS.report).with_suffix(".html"), html.encode())
     comparison.check(result, FLAGS.min_agreement, FLAGS.max_drop)
 
 

@@ -83,3 +83,32 @@ def test_functions_stay_short():
             if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION:
                 long[f"{path.relative_to(ROOT)}:{node.name}"] = node.end_lineno - node.lineno + 1
     assert long == {}
+
+
+def names_of(path: Path) -> set[str]:
+    """What a module defines or imports at its top level, in branches too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def test_what_scripts_and_benchmarks_import_is_there():
+    """Imports within functions too: no type checker looks at these files, and many run once in months."""
+    known = modules()
+    files = [*python_files(), *ROOT.glob("*.py")]
+    missing = [
+        f"{path.relative_to(ROOT)}: {node.module}.{alias.name}"
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] in PACKAGES
+        for alias in node.names
+        if f"{node.module}.{alias.name}" not in known
+        and (node.module not in known or alias.name not in names_of(known[node.module]))
+    ]
+    assert missing == []

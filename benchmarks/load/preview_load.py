@@ -1,6 +1,6 @@
 """The preview under load: what it answers, what it refuses and how, and what memory it takes.
 
-    PYTHONPATH=.:tests python benchmarks/load/preview_load.py --minutes=60
+    PYTHONPATH=.:tests python benchmarks/load/preview_load.py
 
 Every photo is different, and its score is known from the model itself: a lost or mixed-up answer shows. Prints a table
 for docs/preview.md.
@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import collections
+import datetime
 import json
-import platform
+import os
 import random
 import statistics
 import sys
@@ -27,6 +28,7 @@ from support.photo_files import photo
 from support.preview_server import PreviewServer
 
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
+from mobilevit_tf.reports import run_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models" / "flowers_xxs_int8.tflite"
@@ -87,8 +89,8 @@ class Load:
         return time.monotonic() - start
 
     async def damaged(self) -> None:
-        """A photo that is none: one sentence must come."""
-        file = await self.upload("broken.png", self.photos[0][:100] + random.randbytes(50))
+        """A photo that is cut off: one sentence must come."""
+        file = await self.upload("broken.png", self.photos[0][:100])
         kind, _ = await self.call("classify", file, "", "crop")
         self.counts["damaged, refused" if kind == "error" else f"damaged: {kind}"] += 1
 
@@ -145,7 +147,8 @@ async def measure(minutes: float) -> None:
         async with httpx.AsyncClient(base_url=server.url, timeout=TIMEOUT_S, limits=limits) as http:
             load = Load(server, http)
             load.files = [await load.upload(f"{number}.png", data) for number, data in enumerate(load.photos)]
-            print(f"{platform.machine()}, {platform.processor() or platform.system()}\n")
+            print(f"{run_facts.hardware()}; {datetime.date.today()}, load {os.getloadavg()[0]:.0f}\n")
+            print(f"memory before the first photo {server.memory_mb():.0f} MB\n")
             print("| What | Came back | Took | Memory afterwards |\n|---|---|---|---|")
             await _timed(load, "first photo", lambda: load.classify(0))
             await _timed(load, f"{PARALLEL} photos at once",
@@ -157,12 +160,13 @@ async def measure(minutes: float) -> None:
             print(f"| {minutes:g} minutes of mixed use by {CLIENTS} | {load.taken()} | | {memory[-1]:.0f} MB |")
             quarter = max(1, len(memory) // 4)
             first, last = (statistics.mean(part) for part in (memory[:quarter], memory[-quarter:]))
-            print(f"\nmemory in the first quarter {first:.0f} MB, in the last {last:.0f} MB, most {max(memory):.0f} MB")
+            print(f"\nmemory in the first quarter {first:.0f} MB, in the last {last:.0f} MB, most of all "
+                  f"{server.peak_memory_mb():.0f} MB")  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--minutes", type=float, default=5.0, help="of mixed use (default: 5)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of mixed use (default: 60)")
     asyncio.run(measure(parser.parse_args().minutes))
 
 

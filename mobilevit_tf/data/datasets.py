@@ -14,7 +14,7 @@ import numpy as np
 
 from mobilevit_tf.config import DataConfig
 from mobilevit_tf.data import imagenet, splits, table, tfds_names
-from mobilevit_tf.data.folder_layout import list_photos
+from mobilevit_tf.data.folder_layout import list_photos, strangers
 from mobilevit_tf.data.scan import ScanReport, scan_folder
 from mobilevit_tf.data.source import Example, Source
 from mobilevit_tf.errors import UserError
@@ -45,6 +45,8 @@ def check(config: DataConfig) -> None:
       UserError: nothing of that name, with names that come close; or not prepared while there is no network.
     """
     data, on_disk = config.data, is_folder(config) or is_table(config)
+    if config.none_of_these is not None and not Path(config.none_of_these).expanduser().is_dir():
+        raise UserError(f"there is no folder {config.none_of_these}: expected photos of none of the classes")
     splits.group_pattern(config.val_groups)
     if config.val_groups is not None and not on_disk:
         raise UserError(f"val_groups is for a folder or a table of photos: {data} has no paths")
@@ -86,7 +88,15 @@ def open_source(config: DataConfig, *, strict: bool = False, progress: bool = Tr
     if names != source.class_names:
         source.class_ids, source.class_names = source.class_names, names
     check_labels(names)
+    source.strangers = _strangers(config)
     return source
+
+
+def _strangers(config: DataConfig) -> tuple[Path, ...]:
+    """The folders of photos of none of the classes."""
+    if config.none_of_these is not None:
+        return (Path(config.none_of_these).expanduser(),)
+    return strangers(Path(config.data).expanduser()) if is_folder(config) else ()
 
 
 def _open(config: DataConfig, strict: bool, progress: bool) -> Source:

@@ -51,7 +51,13 @@ class DigitsSource(Source):
         yield from self._examples[split][:limit]
 
     def records(
-        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1), start: int = 0
+        self,
+        split: str,
+        *,
+        shuffle_seed: int | None = None,
+        shard: tuple[int, int] = (0, 1),
+        start: int = 0,
+        remote: bool = False,
     ) -> tf.data.Dataset:
         from mobilevit_tf import tf_setup  # noqa: F401, I001
         import tensorflow as tf

@@ -1,6 +1,7 @@
 """Which files of a folder are photos of which class and split, by their place alone; nothing is opened here.
 
-Two layouts: `root/class/*`, split later, and `root/{train,val,test}/class/*`.
+Two layouts: `root/class/*`, split later, and `root/{train,val,test}/class/*`. A folder `_none` beside the classes, or
+beside the splits, is no class: it holds photos of none of them (`evaluation.strangers`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mobilevit_tf.labels import check_labels
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 UNSPLIT = ""
+NONE_OF_THESE = "_none"
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}  # left behind by Windows, macOS and Synology
 
 
@@ -84,7 +86,14 @@ def is_hidden(name: str) -> bool:
 
 def _folders(folder: Path) -> list[Path]:
     inside = (child for child in folder.iterdir() if child.is_dir() and not is_hidden(child.name))
+    inside = (child for child in inside if child.name != NONE_OF_THESE)
     return sorted(inside, key=lambda child: natural_key(child.name))
+
+
+def strangers(root: Path) -> tuple[Path, ...]:
+    """The folders of photos of none of the classes."""
+    places = (root, *_split_folders(root))
+    return tuple(place / NONE_OF_THESE for place in places if (place / NONE_OF_THESE).is_dir())
 
 
 def _split_folders(root: Path) -> dict[Path, str]:

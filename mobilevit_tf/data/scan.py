@@ -69,7 +69,7 @@ class ScanReport:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One line a matter: the classes that are short of photos, and how many photos both sides of a split share."""
+        """One line per remark: classes that are short of photos, and how many photos both sides of a split share."""
         sizes = collections.Counter(photo.split for photo in self.photos)
         return (*self.class_notes, *similar.notes(self.twins, sizes))
 

@@ -39,7 +39,7 @@ def _sizes(report: ScanReport) -> str:
 
 
 def _remarks(report: ScanReport) -> list[str]:
-    """One line a reason, with the first files that have it."""
+    """One line per reason, with the first files that have it."""
     by_reason = collections.defaultdict(list)
     for finding in report.findings:
         if not finding.left_out:

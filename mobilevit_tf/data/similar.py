@@ -78,7 +78,7 @@ def _look(example: Example, split: str) -> Photo | None:
 
 
 def notes(twins: Sequence[Twin], sizes: Mapping[str, int]) -> list[str]:
-    """One line a split that shares photos with another; `sizes` are the photos of each split."""
+    """One line per split that shares photos with another; `sizes` are the photos of each split."""
     lines = []
     for split in ("val", "test"):
         if shared := sum(twin.split == split for twin in twins):

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,7 @@ class Source(abc.ABC):
       splits: "train", "val", and "test" where there is one.
       class_ids: what the data itself calls the classes where that is not their name: WordNet ids; else ().
       notes: lines about what the reader of an accuracy must know of the data.
+      strangers: folders of photos of none of the classes.
       twins: (photo, the other) for photos that are the same or nearly the same on both sides of a split; None where
         they were not looked for yet.
     """
@@ -48,6 +50,7 @@ class Source(abc.ABC):
     splits: tuple[str, ...]
     class_ids: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    strangers: tuple[Path, ...] = ()
     twins: tuple[tuple[str, str], ...] | None = None
 
     @abc.abstractmethod
@@ -60,7 +63,13 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def records(
-        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1), start: int = 0
+        self,
+        split: str,
+        *,
+        shuffle_seed: int | None = None,
+        shard: tuple[int, int] = (0, 1),
+        start: int = 0,
+        remote: bool = False,
     ) -> tf.data.Dataset:
         """One pass over a split, undecoded.
 
@@ -70,6 +79,7 @@ class Source(abc.ABC):
           shard: (index, count). The shards of one count do not overlap and together are the split; their sizes
             differ by one at most.
           start: how many records of the shard to pass over; unlike `.skip` it opens no photo of a folder.
+          remote: another process will run it, where no function of this one can be called.
 
         Returns:
           Dicts of scalars {"id": string, "image": string (the file's bytes), "label": int64}.
@@ -118,7 +128,13 @@ def held_out(keys: Sequence[str], fraction: float, seed: int) -> set[str]:
     return set(order[: min(max(1, round(len(order) * fraction)), len(order) - 1)])
 
 
-def natural_key(text: str) -> tuple[list[int | str], str]:
+def natural_key(text: str) -> tuple[list[str | tuple[int, str]], str]:
     """Sorts "2" before "10" and ignores case."""
     parts = re.split(r"([0-9]+)", text.casefold())
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], text
+    return [_number_key(part) if index % 2 else part for index, part in enumerate(parts)], text
+
+
+def _number_key(digits: str) -> tuple[int, str]:
+    """Sorts as the number does; Python makes no number of some thousand digits."""
+    digits = digits.lstrip("0")
+    return len(digits), digits

@@ -16,12 +16,13 @@ from pathlib import Path, PurePosixPath
 
 from mobilevit_tf.data.folder_layout import SPLIT_FOLDERS, UNSPLIT, Finding, Layout, Place
 from mobilevit_tf.data.source import natural_key
-from mobilevit_tf.errors import UserError
+from mobilevit_tf.errors import UserError, shortened
 from mobilevit_tf.labels import check_labels
 
 SUFFIX = ".csv"
 MAX_TABLE_BYTES = 256 * 2**20
 _REQUIRED, _OPTIONAL = ("file", "label"), ("split",)
+_NAMED = 5  # unknown columns in one message
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,8 +53,9 @@ def read_table(path: str | Path) -> Layout:
         if finding is None and earlier is None:
             places[place.path] = place
     if places and not any(os.path.exists(path.parent / place) for place in places):  # noqa: PTH110  False for any error
-        raise UserError(f"{path}: none of its {len(places):,} files is there, the first is {next(iter(places))!r}: "
-                        f"expected paths relative to {path.parent}")  # fmt: skip
+        first = shortened(next(iter(places)))
+        raise UserError(f"{path}: none of its {len(places):,} files is there, the first is {first}: expected paths "
+                        f"relative to {path.parent}")  # fmt: skip
     class_names = tuple(sorted({place.class_name for place in places.values()}, key=natural_key))
     check_labels(class_names)
     named = {place.split for place in places.values()}
@@ -99,11 +101,15 @@ def _delimiter(text: str) -> str:
 def _check_columns(path: Path, header: list[str]) -> None:
     known = (*_REQUIRED, *_OPTIONAL)
     unknown = [name for name in header if name not in known]
+    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
     missing = [name for name in _REQUIRED if name not in header]
     if unknown or missing or len(set(header)) != len(header):
-        named = [*(f"no column {name!r}" for name in missing), *(f"an unknown column {name!r}" for name in unknown)]
-        raise UserError(f"{path} has {', '.join(named) or 'a column twice'}: expected the columns file, label and, "
-                        "where the split is given, split")  # fmt: skip
+        named = [
+            *(f"no column {name!r}" for name in missing),
+            *(f"an unknown column {shortened(name)}" for name in unknown[:_NAMED]),
+        ]
+        raise UserError(f"{path} has {', '.join(named) or 'a column twice'}{more}: expected the columns file, label "
+                        "and, where the split is given, split")  # fmt: skip
 
 
 def _place(path: Path, row: _Row) -> tuple[Place, Finding | None]:
@@ -115,8 +121,8 @@ def _place(path: Path, row: _Row) -> tuple[Place, Finding | None]:
     if "split" in row.cells:
         split = SPLIT_FOLDERS.get(row.cells["split"].lower(), UNSPLIT)
         if not split:
-            raise UserError(f"{where}: split {row.cells['split']!r}: expected train, val or test in every line, or no "
-                            "column split")  # fmt: skip
+            raise UserError(f"{where}: split {shortened(row.cells['split'])}: expected train, val or test in every "
+                            "line, or no column split")  # fmt: skip
     parts = PurePosixPath(file)
     place = Place(parts.as_posix(), unicodedata.normalize("NFC", label), split)
     if parts.is_absolute() or ".." in parts.parts or "\0" in file:

@@ -147,7 +147,13 @@ class TfdsSource(Source):
         return dataset.shuffle(min(self.size(split), SHUFFLE_BUFFER), shuffle_seed, reshuffle_each_iteration=False)
 
     def records(
-        self, split: str, *, shuffle_seed: int | None = None, shard: tuple[int, int] = (0, 1), start: int = 0
+        self,
+        split: str,
+        *,
+        shuffle_seed: int | None = None,
+        shard: tuple[int, int] = (0, 1),
+        start: int = 0,
+        remote: bool = False,
     ) -> tf.data.Dataset:
         dataset = self._read(split, {self._image_key, self._label_key}, shuffle_seed, shard)
         return dataset.skip(start).map(

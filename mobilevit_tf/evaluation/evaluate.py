@@ -8,26 +8,24 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from mobilevit_tf.errors import BadImage, UserError
-from mobilevit_tf.evaluation import probe, tflite_model
-from mobilevit_tf.image import pixels
+from mobilevit_tf.errors import UserError
+from mobilevit_tf.evaluation import probe, scorers
+from mobilevit_tf.evaluation.photos import Photos
+from mobilevit_tf.evaluation.scorers import Scorer
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.progress import ProgressBar
 
 if TYPE_CHECKING:
     import tf_keras
 
-    from mobilevit_tf.data.source import Example, Source
+    from mobilevit_tf.data.source import Source
 
 NOT_JUDGED = "could not be judged"  # a class without photos
 _SMALLEST_SCORE = 1e-7  # an int8 model gives exact zeros, whose logarithm would be infinite
@@ -157,17 +155,8 @@ def evaluate_keras(
     Raises:
       UserError: for a class that the model does not know, or a photo that cannot be read.
     """
-    import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
-    import tensorflow as tf
-
-    @tf.function(input_signature=[tf.TensorSpec((None, *spec.size, 3), tf.float32)])  # one trace for the last batch too
-    def probabilities(images: tf.Tensor) -> Any:
-        return tf.nn.softmax(tf.cast(model(images, training=False), tf.float32))
-
-    def score(images: np.ndarray) -> np.ndarray:
-        return probabilities(spec.normalize(images)).numpy()
-
-    return _evaluate(score, source, split, spec, protocol, batch_size, tuple(labels or source.class_names))
+    photos = Photos(source, split, spec, (protocol,))
+    return answer(scorers.keras(model, spec), photos, labels or source.class_names, protocol, batch_size)
 
 
 def evaluate_tflite(path: str | Path, source: Source, split: str, protocol: str = "crop") -> Evaluation:
@@ -176,67 +165,32 @@ def evaluate_tflite(path: str | Path, source: Source, split: str, protocol: str 
     The file is tried in a child process first: a damaged one can crash the runtime.
     """
     probe.probe(path)
-    model = tflite_model.TFLiteModel(path)
-
-    def score(images: np.ndarray) -> np.ndarray:
-        return np.stack([model.scores(image) for image in images])
-
-    return _evaluate(score, source, split, model.spec, protocol, 16, model.labels)
+    model, score = scorers.tflite(path)
+    return answer(score, Photos(source, split, model.spec, (protocol,)), model.labels, protocol)
 
 
-def _evaluate(
-    score: Callable[[np.ndarray], np.ndarray],
-    source: Source,
-    split: str,
-    spec: ImageSpec,
-    protocol: str,
-    batch_size: int,
-    labels: tuple[str, ...],
+def answer(
+    score: Scorer, photos: Photos, labels: Sequence[str], protocol: str = "crop", batch_size: int = 64
 ) -> Evaluation:
-    """Runs `score`, uint8 [b, height, width, 3] -> float32 [b, N], over a split."""
+    """The answers for a split that is decoded perhaps already; arguments and errors as `evaluate_keras`."""
+    labels, source = tuple(labels), photos.source
     unknown = [name for name in source.class_names if name not in labels]
     if unknown:
         raise UserError(f"the data has a class {unknown[0]!r} that the model does not know: its classes are "
                         f"{', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}")  # fmt: skip
     index = [labels.index(name) for name in source.class_names]
     ids, y_true, scores = [], [], [np.empty((0, len(labels)), np.float32)]
-    with ProgressBar(total=source.size(split), desc=f"evaluating {split}", unit="photo", delay=2) as bar:
-        for examples, images in _batches(source, split, spec, protocol, batch_size):
-            ids += [example.id for example in examples]
-            y_true += [index[example.label] for example in examples]
-            scores.append(score(images))
-            bar.update(len(examples))
+    with ProgressBar(total=len(photos), desc=f"evaluating {photos.split}", unit="photo", delay=2) as bar:
+        for batch in photos.batches(protocol, batch_size):
+            ids += [photo.id for photo in batch]
+            y_true += [index[photo.label] for photo in batch]
+            scores.append(score(np.stack([photo.pixels[protocol] for photo in batch])))
+            bar.update(len(batch))
     return Evaluation(labels, np.array(y_true, np.int64), np.concatenate(scores), tuple(ids))
 
 
-def _batches(
-    source: Source, split: str, spec: ImageSpec, protocol: str, batch_size: int
-) -> Iterator[tuple[list[Example], np.ndarray]]:
-    """Photos in the source's order with their pixels, decoded by threads one batch ahead of the model."""
-
-    def decode(example: Example) -> np.ndarray:
-        try:
-            return pixels.model_input(example.data, spec, protocol)
-        except BadImage as error:
-            raise UserError(f"{example.id}: {error}: run with --dry_run for a list of such files") from error
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting: deque[tuple[Example, Future[np.ndarray]]] = deque()
-
-        def take() -> tuple[list[Example], np.ndarray]:
-            pairs = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]
-            return [example for example, _ in pairs], np.stack([image.result() for _, image in pairs])
-
-        for example in source.examples(split):
-            waiting.append((example, pool.submit(decode, example)))
-            if len(waiting) == 2 * batch_size:
-                yield take()
-        while waiting:
-            yield take()
-
-
 def format_table(evaluation: Evaluation) -> str:
-    """Accuracy in one line, then one line a class, for the terminal."""
+    """Accuracy in one line, then one line per class, for the terminal."""
     width = max(len("class"), *(len(label) for label in evaluation.labels))
     lines = [
         f"{len(evaluation.ids):,} photos: top-1 {evaluation.top1:.2%}, top-5 {evaluation.top5:.2%}, "

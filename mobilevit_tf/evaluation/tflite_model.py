@@ -25,6 +25,7 @@ from mobilevit_tf.labels import check_labels
 
 LABELS_FILE, SPEC_FILE, INFO_FILE = "labels.txt", "image_spec.json", "model_info.json"
 INFO_SCHEMA_VERSION = 1
+_LATER = ("none_of_these", "origin")  # fields of ModelInfo that the first files did not have
 MAX_PART_BYTES = 2**22  # of labels or JSON; a stranger's file may claim gigabytes
 
 
@@ -40,6 +41,8 @@ class ModelInfo:
       run_id: training run that the weights come from.
       temperature: divides the logits, already folded into the classifier; kept for the record.
       unsure_below: top score below which the answer is "unsure", in [0, 1].
+      none_of_these: below `unsure_below` the answer is "none of these": photos of none of the classes fitted it.
+      origin: published weights that training started from; "" where there are none.
       schema_version: readers refuse a newer one.
 
     Types, and the bounds of `bounded` fields, are checked here and nowhere else. A new field needs one line and a
@@ -54,13 +57,17 @@ class ModelInfo:
     run_id: str
     temperature: float = strict_json.bounded(1e-6, 1e6, default=1.0)
     unsure_below: float = strict_json.bounded(0, 1, default=0.0)
+    none_of_these: bool = False
+    origin: str = ""
     schema_version: int = strict_json.bounded(1, INFO_SCHEMA_VERSION, default=INFO_SCHEMA_VERSION)
 
     def __post_init__(self) -> None:
         strict_json.check(type(self), dataclasses.asdict(self), "model info")
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        """The fields by name; one that came later only where it says something: older files keep their bytes."""
+        values = dataclasses.asdict(self)
+        return json.dumps({key: value for key, value in values.items() if key not in _LATER or value}, sort_keys=True)
 
 
 @dataclasses.dataclass(frozen=True)

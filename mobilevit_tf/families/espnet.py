@@ -18,7 +18,7 @@ BRANCHES = 4  # parallel branches, and groups of the 1x1 convolutions (K and g o
 CHANNELS = {"espnetv2_100": (32, 64, 128, 256, 512), "espnetv2_150": (32, 96, 192, 384, 768)}  # levels 1 to 5
 HEAD = 1024  # channels before the mean
 REPEATS = (0, 3, 7, 3)  # EESP units after the down-sampler of levels 2 to 5 (Table 2)
-# Dilations of the branches, smallest first, where the receptive field may have 9 to 13, 7 or 5 pixels a side.
+# Dilations of the branches, smallest first, where the receptive field may have 9 to 13, 7 or 5 pixels per side.
 WIDE, MIDDLE, NARROW = (1, 2, 3, 4), (1, 1, 2, 3), (1, 1, 1, 2)
 DOWN_DILATIONS = (WIDE, WIDE, WIDE, MIDDLE)  # of the down-samplers of levels 2 to 5
 UNIT_DILATIONS = ((), WIDE, MIDDLE, NARROW)  # of the units that follow

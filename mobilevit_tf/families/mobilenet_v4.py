@@ -10,7 +10,7 @@ from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.layers import ends
-from mobilevit_tf.layers.conv_blocks import RELU, conv_norm, depthwise_norm
+from mobilevit_tf.layers.convolution import conv_norm, depthwise_norm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +42,9 @@ def _bottleneck(x: tf_keras.KerasTensor, filters: int, block: Block, name: str) 
     channels, y = x.shape[-1], x
     if block.start:
         y = depthwise_norm(y, f"{name}_start", kernel=block.start)
-    y = conv_norm(y, channels * block.expand, f"{name}_expand", act=RELU)
+    y = conv_norm(y, channels * block.expand, f"{name}_expand", act="relu")
     if block.middle:
-        y = depthwise_norm(y, f"{name}_middle", kernel=block.middle, stride=block.stride, act=RELU)
+        y = depthwise_norm(y, f"{name}_middle", kernel=block.middle, stride=block.stride, act="relu")
     y = conv_norm(y, filters, f"{name}_project")
     return keras_layers.Add(name=f"{name}_add")([x, y]) if block.stride == 1 and channels == filters else y
 
@@ -57,15 +57,15 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
       height, width: input size in pixels; None builds one graph for any size.
     """
     image = ends.image_input(height, width)
-    x = conv_norm(ends.standardize(image), STEM, "stem", kernel=3, stride=2, act=RELU)
+    x = conv_norm(ends.standardize(image), STEM, "stem", kernel=3, stride=2, act="relu")
     for number, (wide, narrow) in enumerate(FUSED, 1):
-        x = conv_norm(x, wide, f"layer{number}_conv", kernel=3, stride=2, act=RELU)
-        x = conv_norm(x, narrow, f"layer{number}_project", act=RELU)
+        x = conv_norm(x, wide, f"layer{number}_conv", kernel=3, stride=2, act="relu")
+        x = conv_norm(x, narrow, f"layer{number}_project", act="relu")
     for number, (filters, stage) in enumerate(STAGES, 3):
         for index, block in enumerate(stage):
             x = _bottleneck(x, filters, block, f"layer{number}_block{index}")
-    x = conv_norm(x, LAST, "last", act=RELU)
+    x = conv_norm(x, LAST, "last", act="relu")
     x = keras_layers.GlobalAveragePooling2D(keepdims=True, name="pool")(x)  # [B, 1, 1, 960]
-    x = keras_layers.Flatten(name="flatten")(conv_norm(x, HEAD, "head", act=RELU))  # [B, 1, 1, 1280] -> [B, 1280]
+    x = keras_layers.Flatten(name="flatten")(conv_norm(x, HEAD, "head", act="relu"))  # [B, 1, 1, 1280] -> [B, 1280]
     logits = ends.classifier(x, config.num_classes, config.rates[1])
     return tf_keras.Model(image, logits, name=config.variant)

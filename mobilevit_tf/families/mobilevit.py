@@ -10,7 +10,7 @@ from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.families.mobilevit_sizes import SIZES, Stage
-from mobilevit_tf.layers import blocks, ends
+from mobilevit_tf.layers import blocks, convolution, ends
 from mobilevit_tf.layers.dropout import StatelessDropout
 
 
@@ -21,51 +21,9 @@ class _Builder:
         self.config, self.size = config, SIZES[config.variant]
         self.dropout_rate, self.classifier_dropout_rate = config.rates
 
-    def conv(
-        self,
-        x: tf_keras.KerasTensor,
-        filters: int,
-        name: str,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        act: bool = True,
-        norm: bool = True,
-    ) -> tf_keras.KerasTensor:
-        """Convolution [B, H, W, C] -> [B, H / stride, W / stride, filters], BatchNorm and swish as asked."""
-        x, padding = self._pad(x, name, stride)
-        kind = blocks.PointwiseConv2D if kernel == 1 else keras_layers.Conv2D
-        conv = kind(
-            filters, kernel, stride, padding, use_bias=False,
-            kernel_initializer=blocks.kaiming(), name=f"{name}_conv",
-        )  # fmt: skip
-        return self._norm_act(conv(x), name, norm, act)
-
-    def depthwise(self, x: tf_keras.KerasTensor, name: str, *, stride: int) -> tf_keras.KerasTensor:
-        """Depthwise 3x3 convolution, BatchNorm, swish."""
-        x, padding = self._pad(x, name, stride)
-        conv = keras_layers.DepthwiseConv2D(
-            3, stride, padding, use_bias=False,
-            depthwise_initializer=blocks.kaiming(depthwise=True), name=f"{name}_conv",
-        )  # fmt: skip
-        return self._norm_act(conv(x), name, norm=True, act=True)
-
     def dense(self, x: tf_keras.KerasTensor, filters: int, name: str) -> tf_keras.KerasTensor:
         """A dense layer over the channels, as a 1x1 convolution."""
         return blocks.PointwiseConv2D(filters, 1, kernel_initializer=blocks.linear(), name=name)(x)
-
-    def _pad(self, x: tf_keras.KerasTensor, name: str, stride: int) -> tf_keras.KerasTensor:
-        """One pixel on every side before a stride, as the paper's code has it: TensorFlow's "same" differs there."""
-        if stride == 1:
-            return x, "same"
-        return keras_layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
-
-    def _norm_act(self, x: tf_keras.KerasTensor, name: str, norm: bool, act: bool) -> tf_keras.KerasTensor:
-        if norm:
-            x = keras_layers.BatchNormalization(
-                momentum=blocks.BATCH_NORM_MOMENTUM, epsilon=blocks.BATCH_NORM_EPSILON, name=f"{name}_bn"
-            )(x)
-        return blocks.Swish(name=f"{name}_swish")(x) if act else x
 
     def layer_norm(self, x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
         return blocks.LayerNormalization(epsilon=blocks.LAYER_NORM_EPSILON, name=name)(x)
@@ -76,12 +34,7 @@ class _Builder:
     def inverted_residual(
         self, x: tf_keras.KerasTensor, filters: int, name: str, *, stride: int = 1
     ) -> tf_keras.KerasTensor:
-        """MobileNetV2's block (MV2): 1x1 expand, 3x3 depthwise, 1x1 project; a residual where the shapes agree."""
-        channels = x.shape[-1]
-        y = self.conv(x, channels * self.size.expand_ratio, f"{name}_expand")
-        y = self.depthwise(y, f"{name}_depthwise", stride=stride)
-        y = self.conv(y, filters, f"{name}_project", act=False)
-        return keras_layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and channels == filters else y
+        return convolution.inverted_residual(x, filters, name, expand_ratio=self.size.expand_ratio, stride=stride)
 
     def attention(self, x: tf_keras.KerasTensor, patch_size: int, name: str) -> tf_keras.KerasTensor:
         """Multi-head self-attention over the pixels at the same place of their patches: [B, H, W, d] -> the same."""
@@ -113,8 +66,11 @@ class _Builder:
         self, x: tf_keras.KerasTensor, stage: Stage, patch_size: int, name: str
     ) -> tf_keras.KerasTensor:
         """The MobileViT block (section 3.1): local 3x3, transformers over patches, fusion with the input."""
-        y = self.conv(x, stage.channels, f"{name}_local", kernel=3)
-        y = features = self.conv(y, stage.transformer_dim, f"{name}_projection", act=False, norm=False)
+        y = convolution.conv_norm(x, stage.channels, f"{name}_local", kernel=3, act="swish")
+        y = features = blocks.PointwiseConv2D(
+            stage.transformer_dim, 1, use_bias=False, kernel_initializer=blocks.kaiming(),
+            name=f"{name}_projection_conv",
+        )(y)  # fmt: skip
         resized = None in features.shape[1:3] or features.shape[1] % patch_size or features.shape[2] % patch_size
         if resized:
             y = blocks.ResizeToMultiple(patch_size, name=f"{name}_resize")(y)
@@ -123,21 +79,21 @@ class _Builder:
         y = self.layer_norm(y, f"{name}_norm")
         if resized:
             y = blocks.ResizeLike(name=f"{name}_resize_back")([y, features])
-        y = self.conv(y, stage.channels, f"{name}_output")
+        y = convolution.conv_norm(y, stage.channels, f"{name}_output", act="swish")
         y = keras_layers.Concatenate(name=f"{name}_concat")([x, y])
-        return self.conv(y, stage.channels, f"{name}_fusion", kernel=3)
+        return convolution.conv_norm(y, stage.channels, f"{name}_fusion", kernel=3, act="swish")
 
     def network(self, image: tf_keras.KerasTensor) -> tf_keras.KerasTensor:
         """Images [B, H, W, 3] -> logits [B, num_classes]."""
         size = self.size
-        x = self.conv(image, size.stem, "stem", kernel=3, stride=2)
+        x = convolution.conv_norm(image, size.stem, "stem", kernel=3, stride=2, act="swish")
         x = self.inverted_residual(x, size.layer1, "layer1_mv2")
         for index in range(3):
             x = self.inverted_residual(x, size.layer2, f"layer2_mv2{index}", stride=2 if index == 0 else 1)
         for number, stage, patch_size in zip((3, 4, 5), size.stages, self.config.patch_sizes, strict=True):
             x = self.inverted_residual(x, stage.channels, f"layer{number}_mv2", stride=2)
             x = self.mobilevit_block(x, stage, patch_size, f"layer{number}_vit")
-        x = self.conv(x, size.head, "head")
+        x = convolution.conv_norm(x, size.head, "head", act="swish")
         x = keras_layers.GlobalAveragePooling2D(name="pool")(x)
         return ends.classifier(x, self.config.num_classes, self.classifier_dropout_rate, blocks.linear())
 

@@ -14,7 +14,7 @@ from tf_keras import layers as keras_layers
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.families.mobilevit_v2_sizes import EXPAND_RATIO, FFN_RATIO, LAYER2_BLOCKS, SIZES, Stage
-from mobilevit_tf.layers import blocks, conv_blocks, ends, linear_attention
+from mobilevit_tf.layers import blocks, convolution, ends, linear_attention
 from mobilevit_tf.layers.dropout import StatelessDropout
 
 
@@ -62,14 +62,14 @@ def _block(x: tf_keras.KerasTensor, stage: Stage, patch_size: int, dropout: floa
     """The MobileViTv2 block: an odd map is enlarged to whole patches and stays so."""
     if None in x.shape[1:3] or x.shape[1] % patch_size or x.shape[2] % patch_size:
         x = linear_attention.EnlargeToPatches(patch_size, name=f"{name}_enlarge")(x)
-    x = conv_blocks.depthwise_norm(x, f"{name}_local", act=conv_blocks.SWISH)
+    x = convolution.depthwise_norm(x, f"{name}_local", act="swish")
     x = blocks.PointwiseConv2D(
         stage.transformer_dim, 1, use_bias=False, kernel_initializer=blocks.kaiming(), name=f"{name}_projection_conv"
     )(x)
     for index in range(stage.depth):
         x = _transformer(x, patch_size, dropout, f"{name}_transformer{index}")
     x = linear_attention.ImageNormalization(name=f"{name}_norm")(x)
-    return conv_blocks.conv_norm(x, stage.channels, f"{name}_output")
+    return convolution.conv_norm(x, stage.channels, f"{name}_output")
 
 
 def build(config: ModelConfig, height: int | None = None, width: int | None = None) -> tf_keras.Model:
@@ -81,15 +81,15 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
     """
     size, (dropout, classifier_dropout) = SIZES[config.variant], config.rates
     image = ends.image_input(height, width)
-    x = conv_blocks.conv_norm(image, size.stem, "stem", kernel=3, stride=2, act=conv_blocks.SWISH)
-    x = conv_blocks.inverted_residual(x, size.layer1, "layer1_mv2", expand_ratio=EXPAND_RATIO)
+    x = convolution.conv_norm(image, size.stem, "stem", kernel=3, stride=2, act="swish")
+    x = convolution.inverted_residual(x, size.layer1, "layer1_mv2", expand_ratio=EXPAND_RATIO)
     for index in range(LAYER2_BLOCKS):
         stride = 2 if index == 0 else 1
-        x = conv_blocks.inverted_residual(
+        x = convolution.inverted_residual(
             x, size.layer2, f"layer2_mv2{index}", expand_ratio=EXPAND_RATIO, stride=stride
         )
     for number, stage, patch_size in zip((3, 4, 5), size.stages, config.patch_sizes, strict=True):
-        x = conv_blocks.inverted_residual(x, stage.channels, f"layer{number}_mv2", expand_ratio=EXPAND_RATIO, stride=2)
+        x = convolution.inverted_residual(x, stage.channels, f"layer{number}_mv2", expand_ratio=EXPAND_RATIO, stride=2)
         x = _block(x, stage, patch_size, dropout, f"layer{number}_vit")
     x = keras_layers.GlobalAveragePooling2D(name="pool")(x)
     logits = ends.classifier(x, config.num_classes, classifier_dropout, blocks.linear())

@@ -1,7 +1,7 @@
 """Photo bytes -> pixels: the one decoder and the one exact resize, on Pillow and NumPy alone.
 
 The decoding rule, in order, for every format and everywhere:
-1. The first frame is decoded to 8 bits a channel as Pillow does it; 16-bit grey keeps its high byte.
+1. The first frame is decoded to 8 bits per channel as Pillow does it; 16-bit grey keeps its high byte.
 2. A JPEG of more than `max_pixels` pixels is decoded at 1/2, 1/4 or 1/8 of its size by libjpeg's scaled DCT: the
    first of these that fits (the phone does the same with inSampleSize).
 3. An embedded colour profile is converted to sRGB (relative colorimetric); CMYK without one by Pillow's formula.

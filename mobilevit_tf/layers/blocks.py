@@ -15,7 +15,7 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf.layers import gradients
+from mobilevit_tf.layers import gradients, shapes
 
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
@@ -45,7 +45,7 @@ class PointwiseConv2D(tf_keras.layers.Conv2D):
     """A 1x1 convolution computed as a matrix product, which has a much cheaper gradient on a CPU."""
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        batch, (height, width), channels = batch_of(inputs), spatial(inputs), inputs.shape[-1]
+        batch, (height, width), channels = shapes.batch_of(inputs), shapes.sides(inputs), inputs.shape[-1]
         tokens = tf.reshape(inputs, (-1, channels))  # [B, H, W, C] -> [B * H * W, C]
         product = tf.matmul(tokens, tf.reshape(kernel, (channels, self.filters)))
         return tf.reshape(product, (batch, height, width, self.filters))
@@ -60,9 +60,7 @@ class ResizeToMultiple(tf_keras.layers.Layer):
         self.multiple = multiple
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        height, width = spatial(inputs)
-        size = [-(-side // self.multiple) * self.multiple for side in (height, width)]
-        return tf.image.resize(inputs, size)
+        return tf.image.resize(inputs, [-(-side // self.multiple) * self.multiple for side in shapes.sides(inputs)])
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"multiple": self.multiple}
@@ -74,27 +72,14 @@ class ResizeLike(tf_keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features, reference = inputs
-        return tf.image.resize(features, spatial(reference))
-
-
-def spatial(features: tf.Tensor) -> tuple[int | tf.Tensor, int | tf.Tensor]:
-    """(H, W) of [B, H, W, C]: Python ints where they are known, scalars of the graph where they are not."""
-    if None not in features.shape[1:3]:
-        return features.shape[1], features.shape[2]
-    dynamic = tf.shape(features)
-    return dynamic[1], dynamic[2]
-
-
-def batch_of(features: tf.Tensor) -> int | tf.Tensor:
-    """B of [B, H, W, C], as `spatial`."""
-    return features.shape[0] if features.shape[0] is not None else tf.shape(features)[0]
+        return tf.image.resize(features, shapes.sides(reference))
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class SplitPatches(tf_keras.layers.Layer):
     """[B, H, W, C] -> [B, P * heads, N, C / heads], or its last two axes swapped.
 
-    P = patch_size ** 2 pixels a patch, N = H * W / P patches. The same transpose does the paper's unfold and the
+    P = patch_size ** 2 pixels per patch, N = H * W / P patches. The same transpose does the paper's unfold and the
     split into heads: attention then runs over the N pixels that have the same place in their patch.
     """
 
@@ -103,7 +88,7 @@ class SplitPatches(tf_keras.layers.Layer):
         self.patch_size, self.num_heads, self.swapped = patch_size, num_heads, swapped
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        batch, (height, width), size = batch_of(inputs), spatial(inputs), self.patch_size
+        batch, (height, width), size = shapes.batch_of(inputs), shapes.sides(inputs), self.patch_size
         rows, columns, channels = height // size, width // size, inputs.shape[-1] // self.num_heads
         # [B, H, W, C] -> [B, rows, p, columns, p, heads, c]
         grid = tf.reshape(inputs, (batch, rows, size, columns, size, self.num_heads, channels))
@@ -130,7 +115,7 @@ class MergePatches(tf_keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         groups, reference = inputs
-        batch, (height, width), size = batch_of(reference), spatial(reference), self.patch_size
+        batch, (height, width), size = shapes.batch_of(reference), shapes.sides(reference), self.patch_size
         rows, columns, channels = height // size, width // size, groups.shape[-1]
         # [B, P * heads, N, c] -> [B, p, p, heads, rows, columns, c] -> [B, rows, p, columns, p, heads, c]
         grid = tf.reshape(groups, (batch, size, size, self.num_heads, rows, columns, channels))
@@ -150,8 +135,12 @@ class ProductTransposed(tf_keras.layers.Layer):
         return tf.matmul(left, right, transpose_b=True)
 
 
+class OfScores(tf_keras.layers.Layer):
+    """A layer on attention's scores or weights, [B, heads, T, S]: 8-bit files compute it in float."""
+
+
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class ScaledSoftmax(tf_keras.layers.Layer):
+class ScaledSoftmax(OfScores):
     """softmax(scale * scores) over the last axis."""
 
     def __init__(self, scale: float, **kwargs: Any) -> None:
@@ -170,7 +159,7 @@ def unfold(features: tf.Tensor, patch_size: int) -> tf.Tensor:
 
     Args:
       features: H and W divisible by patch_size.
-      patch_size: h = w of a patch; P = h * w pixels a patch, row by row; N = H * W / P patches, row by row.
+      patch_size: h = w of a patch; P = h * w pixels per patch, row by row; N = H * W / P patches, row by row.
     """
     batch, height, width, channels = features.shape
     if height % patch_size or width % patch_size:

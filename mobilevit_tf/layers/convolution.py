@@ -1,4 +1,4 @@
-"""What convolutional families share: convolutions padded as PyTorch pads them, each with its BatchNorm and activation.
+"""What families of convolutions share: convolution, BatchNorm and activation as named layers, padded as PyTorch pads.
 
 PyTorch pads k // 2 pixels on every side, also before a stride, where TensorFlow's "same" pads more at the right and
 bottom. At stride 1 the two agree for an odd kernel.
@@ -77,7 +77,9 @@ def batch_norm(x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
 
 
 def activate(x: tf_keras.KerasTensor, kind: str, name: str) -> tf_keras.KerasTensor:
-    """`kind`: "relu", "relu6", "prelu" (one slope a channel), or "" for none."""
+    """`kind`: "relu", "relu6", "swish", "prelu" (one slope per channel), or "" for none."""
+    if kind == "swish":
+        return blocks.Swish(name=f"{name}_swish")(x)
     if kind == "prelu":
         slopes = tf_keras.initializers.Constant(PRELU_SLOPE)
         return keras_layers.PReLU(slopes, shared_axes=(1, 2), name=f"{name}_prelu")(x)
@@ -96,11 +98,18 @@ def conv_norm(
     groups: int = 1,
     act: str = "",
 ) -> tf_keras.KerasTensor:
-    """Convolution [B, H, W, C] -> [B, H / stride, W / stride, filters] without bias, BatchNorm, activation."""
+    """Convolution [B, H, W, C] -> [B, H / stride, W / stride, filters] without bias, BatchNorm, activation.
+
+    Args:
+      name: of the block; its layers are `{name}_conv`, `{name}_bn` and `{name}_{act}`, with `{name}_pad` at a stride.
+      kernel, stride, groups: of the convolution; `kernel` is odd.
+      act: of `activate`.
+    """
     padding = "same"
     if stride > 1 and kernel > 1:
         x, padding = pad(x, kernel, name), "valid"
-    x = keras_layers.Conv2D(
+    kind = blocks.PointwiseConv2D if kernel == stride == groups == 1 else keras_layers.Conv2D
+    x = kind(
         filters, kernel, stride, padding, groups=groups, use_bias=False, kernel_initializer=blocks.kaiming(),
         name=f"{name}_conv",
     )(x)  # fmt: skip
@@ -108,14 +117,25 @@ def conv_norm(
 
 
 def depthwise_norm(
-    x: tf_keras.KerasTensor, name: str, *, stride: int = 1, multiplier: int = 1, act: str = ""
+    x: tf_keras.KerasTensor, name: str, *, kernel: int = 3, stride: int = 1, multiplier: int = 1, act: str = ""
 ) -> tf_keras.KerasTensor:
-    """Depthwise 3x3 convolution without bias, `multiplier` filters a channel, BatchNorm, activation."""
+    """Depthwise convolution without bias, `multiplier` filters per channel, BatchNorm, activation; as `conv_norm`."""
     padding = "same"
     if stride > 1:
-        x, padding = pad(x, 3, name), "valid"
+        x, padding = pad(x, kernel, name), "valid"
     x = keras_layers.DepthwiseConv2D(
-        3, stride, padding, multiplier, use_bias=False, depthwise_initializer=blocks.kaiming(depthwise=True),
+        kernel, stride, padding, multiplier, use_bias=False, depthwise_initializer=blocks.kaiming(depthwise=True),
         name=f"{name}_conv",
     )(x)  # fmt: skip
     return activate(batch_norm(x, name), act, name)
+
+
+def inverted_residual(
+    x: tf_keras.KerasTensor, filters: int, name: str, *, expand_ratio: int, stride: int = 1, act: str = "swish"
+) -> tf_keras.KerasTensor:
+    """MobileNetV2's block (arXiv 1801.04381, Table 1): 1x1 expand, 3x3 depthwise, 1x1 project, residual if it fits."""
+    channels = x.shape[-1]
+    y = conv_norm(x, channels * expand_ratio, f"{name}_expand", act=act)
+    y = depthwise_norm(y, f"{name}_depthwise", stride=stride, act=act)
+    y = conv_norm(y, filters, f"{name}_project")
+    return keras_layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and channels == filters else y

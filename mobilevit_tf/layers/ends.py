@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
 from tf_keras import layers as keras_layers
 
+from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.layers.dropout import StatelessDropout
 
@@ -50,3 +53,32 @@ def classifier(
     if dropout:
         features = StatelessDropout(dropout, name="classifier_dropout")(features)
     return keras_layers.Dense(num_classes, kernel_initializer=initializer, dtype="float32", name="classifier")(features)
+
+
+def model(
+    config: ModelConfig,
+    height: int | None,
+    width: int | None,
+    features: Callable[[tf_keras.KerasTensor], tf_keras.KerasTensor],
+    *,
+    least: int = TOTAL_STRIDE,
+    scaled: Callable[[tf_keras.KerasTensor], tf_keras.KerasTensor] = standardize,
+    classify: Callable[[tf_keras.KerasTensor, int, float], tf_keras.KerasTensor] = classifier,
+) -> tf_keras.Model:
+    """A family's model: float images [B, height, width, 3], RGB in [0, 1] -> float32 logits [B, num_classes].
+
+    Args:
+      config: name, classes, dropout before the classifier.
+      height, width: input size in pixels; None builds one graph for any size.
+      features: scaled images [B, H, W, 3] -> [B, C].
+      least: fewest pixels per side.
+      scaled: `standardize` or `to_signed`.
+      classify: features, classes, dropout -> logits.
+
+    Raises:
+      UserError: for a smaller input.
+    """
+    check_size(config.variant, height, width, least)
+    image = image_input(height, width)
+    logits = classify(features(scaled(image)), config.num_classes, config.rates[1])
+    return tf_keras.Model(image, logits, name=config.variant)

@@ -9,7 +9,7 @@ The paper's steps, for the N pixels that have the same place in their patch (P =
 Here the key convolution comes after the sum. A convolution is linear and the weights of a place sum to 1, so
 sum(weights * (K tokens + b)) = K sum(weights * tokens) + b: equal, with P products where there were N * P.
 
-Everything stays [B, H, W, C]. A context is [B, p, p, C], p = patch_size: one vector a place.
+Everything stays [B, H, W, C]. A context is [B, p, p, C], p = patch_size: one vector per place.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
 
-from mobilevit_tf.layers import gradients
-from mobilevit_tf.layers.blocks import LAYER_NORM_EPSILON, batch_of, spatial
+from mobilevit_tf.layers import gradients, shapes
+from mobilevit_tf.layers.blocks import LAYER_NORM_EPSILON
 
 
 class _OfPatches(tf_keras.layers.Layer):
@@ -33,8 +33,8 @@ class _OfPatches(tf_keras.layers.Layer):
 
     def split(self, features: tf.Tensor) -> tf.Tensor:
         """[B, H, W, C] -> [B, H / p, p, W / p, p * C]: rank 5, what the GPU of a phone takes."""
-        size, (height, width) = self.patch_size, spatial(features)
-        shape = (batch_of(features), height // size, size, width // size, size * features.shape[-1])
+        size, (height, width) = self.patch_size, shapes.sides(features)
+        shape = (shapes.batch_of(features), height // size, size, width // size, size * features.shape[-1])
         return tf.reshape(features, shape)
 
     def get_config(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class LinearAttentionWeights(_OfPatches):
         grid = self.split(inputs)  # [B, H / p, p, W / p, p]
         raised = tf.exp(grid - tf.stop_gradient(tf.reduce_max(grid, (1, 3), keepdims=True)))
         weights = raised / _total(raised)
-        return tf.reshape(weights, (batch_of(inputs), *spatial(inputs), 1))  # -> [B, H, W, 1]
+        return tf.reshape(weights, (shapes.batch_of(inputs), *shapes.sides(inputs), 1))  # -> [B, H, W, 1]
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -64,7 +64,7 @@ class ContextMean(_OfPatches):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         weights, tokens = inputs
         size, total = self.patch_size, _total(self.split(weights * tokens))  # [B, 1, p, 1, p * C]
-        return tf.reshape(total, (batch_of(tokens), size, size, tokens.shape[-1]))  # -> [B, p, p, C]
+        return tf.reshape(total, (shapes.batch_of(tokens), size, size, tokens.shape[-1]))  # -> [B, p, p, C]
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -75,9 +75,9 @@ class ContextProduct(_OfPatches):
         values, context = inputs
         size, channels = self.patch_size, values.shape[-1]
         # [B, p, p, C] -> [B, 1, p, 1, p * C], beside the values' [B, H / p, p, W / p, p * C]
-        places = tf.reshape(context, (batch_of(context), 1, size, 1, size * channels))
+        places = tf.reshape(context, (shapes.batch_of(context), 1, size, 1, size * channels))
         mixed = self.split(values) * places
-        return tf.reshape(mixed, (batch_of(values), *spatial(values), channels))  # -> [B, H, W, C]
+        return tf.reshape(mixed, (shapes.batch_of(values), *shapes.sides(values), channels))  # -> [B, H, W, C]
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -121,6 +121,6 @@ class EnlargeToPatches(_OfPatches):
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        size = [-(-side // self.patch_size) * self.patch_size for side in spatial(inputs)]
+        size = [-(-side // self.patch_size) * self.patch_size for side in shapes.sides(inputs)]
         enlarged = tf.compat.v1.image.resize_bilinear(inputs, size, align_corners=True)
         return tf.cast(enlarged, inputs.dtype)

@@ -25,6 +25,7 @@ from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image.image_spec import ImageSpec
 
 NAME = "model.safetensors"
+MAX_FILE_BYTES = 2**32  # ten times the largest model of the catalogue
 SCHEMA_VERSION = 1
 _CLASSIFIER = ("classifier/bias", "classifier/kernel")
 _INIT_STDDEV = 0.02  # truncated normal, as Apple initialises dense layers
@@ -42,6 +43,7 @@ class ModelFile:
       weights: float32 arrays by name (EMA weights where a run keeps them).
       run_id: name of the training run, carried into the .tflite.
       license: of the weights, carried into fine-tuned models and the .tflite.
+      origin: published weights that these come from, carried along in the same way; "" where there are none.
     """
 
     config: ModelConfig
@@ -50,6 +52,7 @@ class ModelFile:
     weights: Mapping[str, np.ndarray]
     run_id: str = ""
     license: str = LICENSE
+    origin: str = ""
 
     def __post_init__(self) -> None:
         if len(self.labels) != self.config.num_classes:
@@ -66,7 +69,7 @@ def save(path: str | Path, model: ModelFile) -> Path:
         "labels": json.dumps(list(model.labels)),
         "run_id": model.run_id,
         "license": model.license,
-    }
+    } | ({"origin": model.origin} if model.origin else {})
     tensors = {name: np.ascontiguousarray(value) for name, value in sorted(model.weights.items())}
     return write_atomic(_file(path), safetensors.numpy.save(tensors, header))
 
@@ -82,10 +85,14 @@ def load(path: str | Path) -> ModelFile:
         raise UserError(f"no model at {path}: expected a run directory of train_main.py, or one that `python -m "
                         "mobilevit_tf.pretrained` made from published weights")  # fmt: skip
     try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UserError(f"{path} is larger than {MAX_FILE_BYTES // 2**30} GiB: not a model of this project")
         with safe_open(path, "np") as file:
             header = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    except (SafetensorError, OSError, TypeError, ValueError) as error:  # the last two: a kind of number NumPy lacks
+    except UserError:
+        raise
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:  # kinds of numbers NumPy lacks
         raise UserError(f"{path} is truncated or not a safetensors file: train again or use another run") from error
     if "model_config" not in header:
         raise UserError(f"{path} is not a model of this project: turn published weights into one with "
@@ -106,8 +113,9 @@ def _from_header(path: str, header: Mapping[str, str], weights: Mapping[str, np.
     config = strict_json.build(ModelConfig, parsed, f"{path}: model_config")
     labels = strict_json.parse(header["labels"], f"{path}: labels")
     texts = {"run_id": header.get("run_id", ""), "license": header.get("license", LICENSE)}
+    texts["origin"] = header.get("origin", "")
     if not isinstance(labels, list) or not all(map(strict_json.is_text, [*labels, *texts.values()])):
-        raise UserError(f"{path}: labels, run_id and license: expected texts: train again or use another run")
+        raise UserError(f"{path}: labels, run_id, license and origin: expected texts: train again or use another run")
     try:
         return ModelFile(config, ImageSpec.from_json(header["image_spec"]), imagenet.readable(labels), weights, **texts)
     except UserError as error:

@@ -1,6 +1,6 @@
 """Published MobileViT weights -> a run directory like any other.
 
-`python -m mobilevit_tf.pretrained --source=FILE --output=RUN` reads the weights of timm, Hugging Face or Apple
+`python -m mobilevit_tf.pretrained --source=FILE_OR_NAME --output=RUN` reads the weights of timm, Hugging Face or Apple
 (docs/pretrained.md says where they are) and writes the model file that `train_main.py --init_from`,
 `quantize/export.py` and the preview take. No PyTorch is needed.
 """
@@ -21,9 +21,10 @@ from mobilevit_tf.evaluation import published
 from mobilevit_tf.image.image_spec import COLOR_ORDERS
 from mobilevit_tf.models import model_file
 from mobilevit_tf.models.model_file import ModelFile, reheaded
-from mobilevit_tf.pretrained import weight_files
+from mobilevit_tf.pretrained import hub, hub_names, start, weight_files
 from mobilevit_tf.pretrained.convert import READABLE, convert, in_order
 from mobilevit_tf.pretrained.publishers import family_with
+from mobilevit_tf.pretrained.weight_files import PublishedWeights
 from mobilevit_tf.train import run_dir
 
 TRAINED_ON = DataConfig("imagenet2012")  # the TFDS name: what export takes photos from where nothing else is named
@@ -37,8 +38,9 @@ class _Parser(argparse.ArgumentParser):
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser("python -m mobilevit_tf.pretrained", description=__doc__, allow_abbrev=False)
     parser.add_argument(
-        "--source", help="published file: .safetensors, .bin, .pth or .pt; docs/pretrained.md lists them"
-    )
+        "--source", help="published file: .safetensors, .bin, .pth or .pt; or a name on the Hugging Face hub such as "
+        "timm/mobilevit_xxs.cvnets_in1k, or imagenet for those of --variant; docs/pretrained.md lists them"
+    )  # fmt: skip
     parser.add_argument(
         "--variant", choices=READABLE, help="which MobileViT the file should hold; default: what it holds"
     )
@@ -61,7 +63,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data_dir", help="where TFDS data sets are prepared")
     flags = parser.parse_args(arguments)
     if not flags.source and not flags.evaluate:
-        parser.error("pass --source=FILE, or --evaluate=DATA to evaluate the model that --output holds")
+        parser.error("pass --source=FILE_OR_NAME, or --evaluate=DATA to evaluate the model that --output holds")
     if flags.labels and flags.num_classes:
         parser.error("pass --labels or --num_classes, not both")
     return flags
@@ -82,13 +84,31 @@ def _new_labels(flags: argparse.Namespace, model: ModelFile) -> tuple[str, ...]:
     return tuple(f"class {index}" for index in range(flags.num_classes))
 
 
+def _read(flags: argparse.Namespace) -> tuple[PublishedWeights, ModelFile, dict[str, object]]:
+    """The weights, the model that they make, and what config.json says of their source."""
+    reference = hub_names.find(flags.source, flags.variant)
+    if reference is None:
+        source, name = Path(flags.source), Path(flags.source).name
+        weights, digest = weight_files.read(source), files.sha256(source)
+        model = convert(weights, flags.variant, name, flags.input_size)
+    else:
+        start.check(flags.source, flags.variant or reference.weights.variant)
+        fetched = hub.fetch(reference)
+        name, digest = f"{reference.repository}@{fetched.commit}", fetched.sha256
+        weights = start.read(reference, fetched)
+        model = start.from_hub(reference, fetched, weights, flags.input_size)
+        print("\n".join(start.announcement(model)))
+    return weights, model, {
+        "publisher": weights.publisher, "source": name, "source_sha256": digest, "origin": weights.origin,
+    }  # fmt: skip
+
+
 def _make_run(flags: argparse.Namespace) -> ModelFile:
     """Reads, converts, and writes the run directory; says what was done."""
-    output, source = Path(flags.output), Path(flags.source)
+    output = Path(flags.output)
     if (output / model_file.NAME).exists() and not _is_ours(output):
         raise UserError(f"{output} holds a model that was trained: choose another --output")
-    weights = weight_files.read(source)
-    model = convert(weights, flags.variant, source.name, flags.input_size)
+    weights, model, details = _read(flags)
     if flags.color_order:
         model = dataclasses.replace(model, spec=dataclasses.replace(model.spec, color_order=flags.color_order))
     if flags.rgb:
@@ -101,15 +121,12 @@ def _make_run(flags: argparse.Namespace) -> ModelFile:
         model, left_out = reheaded(model, labels)
     spec, origin = model.spec, f" ({weights.origin})" if weights.origin else ""
     publisher = family_with(model.config.variant).namings[weights.publisher].title
-    print(f"{publisher}'s {catalog.find(model.config.variant).title} from {source.name}{origin}")
+    print(f"{publisher}'s {catalog.find(model.config.variant).title} from {details['source']}{origin}")
     crop = f"crop {spec.crop_fraction:.3f}"
     print(f"input: {spec.height} x {spec.width}, {spec.resize}, {crop}, {spec.color_order} in [0, 1]")
     if left_out:
         print(f"left out: {', '.join(left_out)}: the classifier of {len(model.labels)} classes is new and untrained")
-    details = {
-        "publisher": weights.publisher, "source": source.name, "source_sha256": files.sha256(source),
-        "origin": weights.origin, "left_out": left_out, "version": mobilevit_tf.__version__,
-    }  # fmt: skip
+    details |= {"left_out": left_out, "version": mobilevit_tf.__version__}
     config = {"model": dataclasses.asdict(model.config), "data": dataclasses.asdict(TRAINED_ON), "published": details}
     files.write_json(output / run_dir.CONFIG, config)
     recipe = f"--flagfile=configs/finetune_xxs.flags --variant={model.config.variant} --init_from={output}"

@@ -16,11 +16,13 @@ import safetensors
 from safetensors import SafetensorError
 
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.files import read_regular
 from mobilevit_tf.pretrained import torch_pickle
 from mobilevit_tf.pretrained.publishers import anchors
 
 # Where training programs keep the weights, the best first.
 CONTAINERS = ("state_dict_ema", "ema_state_dict", "model_ema", "ema", "state_dict", "model_state_dict", "model")
+MAX_FILE_BYTES = 2**32  # the largest published MobileViT, with an optimizer's state, has a twentieth
 COUNTER = "num_batches_tracked"  # BatchNorm's step counter, which inference does not use
 
 _SAFETENSORS_DTYPES = {
@@ -53,7 +55,7 @@ def read(path: str | Path) -> PublishedWeights:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no file at {path}: docs/pretrained.md says where to download the weights")
-    state = _parse(path.read_bytes(), path.name)
+    state = _parse(read_regular(path, MAX_FILE_BYTES), path.name)
     tensors, container = _flatten(state, path.name)
     publisher, prefix, weights = _identify(tensors, path.name)
     origin = ", ".join(filter(None, (container, f"prefix {prefix}" if prefix else "")))
@@ -78,9 +80,12 @@ def _parse(data: bytes, name: str) -> object:
 
 def _safetensor(file: str, name: str, entry: Mapping) -> tuple[str, np.ndarray]:
     if entry["dtype"] not in _SAFETENSORS_DTYPES:
-        raise UserError(f"{file}: {name} is stored as {entry['dtype']}, expected float32, float16 or bfloat16")
+        raise UserError(f"{file}: {name[:80]} is stored as {entry['dtype']}, expected float32, float16 or bfloat16")
     values = torch_pickle.bits_to_float32(bytes(entry["data"]), _SAFETENSORS_DTYPES[entry["dtype"]])
-    return name, values.reshape(entry["shape"])
+    try:
+        return name, values.reshape(entry["shape"])
+    except ValueError as error:  # more dimensions, or a larger one, than an array may have
+        raise UserError(f"{file}: {name[:80]} has a shape that no array can have: download it again") from error
 
 
 def _flatten(state: object, name: str) -> tuple[dict[str, np.ndarray], str]:

@@ -27,7 +27,7 @@ def roc_auc(evaluation: Evaluation) -> list[float | None]:
 
 
 def table(evaluation: Evaluation, areas: Sequence[float | None], ids: Mapping[str, str]) -> str:
-    """HTML: one row a class, the lowest F1 first, classes that could not be judged last.
+    """HTML: one row per class, the lowest F1 first, classes that could not be judged last.
 
     Args:
       evaluation: whose classes.

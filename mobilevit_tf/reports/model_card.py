@@ -12,8 +12,10 @@ from mobilevit_tf import catalog
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.evaluation.evaluate import NOT_JUDGED, ClassScores, Evaluation
+from mobilevit_tf.evaluation.strangers import Rejection
 from mobilevit_tf.files import write_atomic
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.models.model_file import LICENSE
 
 NAME = "model_card.md"
 _MAX_CLASSES = 200  # a longer table hides the rest of the card; metrics and report have every class
@@ -22,13 +24,23 @@ _FEW_PHOTOS = 20
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything that decided the weights of a run."""
+    """Everything that decided the weights of a run.
+
+    Attributes:
+      model, spec, data, augment, train: its settings.
+      license: of the weights that it started from, or of its own.
+      origin: published weights that it started from; "" where there are none.
+      rejection: what photos of none of the classes say of the model; None without such photos.
+    """
 
     model: ModelConfig
     spec: ImageSpec
     data: DataConfig
     augment: AugmentConfig
     train: TrainConfig
+    license: str = LICENSE
+    origin: str = ""
+    rejection: Rejection | None = None
 
 
 def accuracy_interval(share: float, count: int) -> tuple[float, float]:
@@ -145,9 +157,18 @@ def _limits(evaluation: Evaluation, recipe: Recipe, source: Source) -> str:
     few = sum(0 < row.support < _FEW_PHOTOS for row in evaluation.per_class)
     if few:
         lines.append(f"{few} classes have fewer than {_FEW_PHOTOS} evaluated photos: their numbers are rough.")
+    if recipe.rejection:
+        lines.append(_rejection(recipe.rejection))
     if not recipe.augment.flip:
         lines.append("Mirrored photos were not trained.")
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _rejection(found: Rejection) -> str:
+    return (f"{found.strangers} photos of none of the classes have lower top scores than the evaluated ones with AUROC "
+            f"{found.auroc:.3f}. A threshold that other such photos and the evaluated ones fitted turns away "
+            f"{found.strangers_turned_away:.1%} of them and {found.own_turned_away:.1%} of the evaluated ones. The "
+            "export fits it anew.")  # fmt: skip
 
 
 def _settings(recipe: Recipe, metrics: Mapping) -> str:
@@ -160,7 +181,10 @@ def _settings(recipe: Recipe, metrics: Mapping) -> str:
 
 def _license(recipe: Recipe) -> str:
     start = " and of the weights that training started from" if recipe.train.init_from else ""
+    origin = f"\n\nTraining started from {_text(recipe.origin)}." if recipe.origin else ""
+    passed_on = f"\n\nLicence of the weights: {_text(recipe.license)}." if recipe.license != LICENSE else ""
     return (
         "## Licence\n\nThe code is under Apache-2.0. The weights come from the photos: before passing them on, check "
         f"the licence of the photos{start}. Architecture: {_text(catalog.find(recipe.model.variant).citation)}."
+        f"{origin}{passed_on}"
     )

@@ -26,6 +26,7 @@ _INK = "#010203"  # stands for the page's text colour until the SVG is written
 _FIRST, _SECOND = "#3b82f6", "#f97316"  # readable on white and on near black
 _SHADES = LinearSegmentedColormap.from_list("shades", ["#3b82f600", "#3b82f6ff"])  # from transparent, for both themes
 _MAX_LABELED_CLASSES = 25
+_BESIDE = (5.4, 4.0)  # inches of a figure that stands beside another one
 _STYLE: dict[RcKeyType, object] = {
     "svg.fonttype": "none",  # real text: it can be searched and takes the page's font
     "text.parse_math": False,  # a "$" in a class name is a "$"
@@ -138,23 +139,54 @@ def answered(scores: np.ndarray, y_true: np.ndarray, unsure_below: float) -> str
     """
     _, shares, right = confidence.answered(scores, y_true)
     given = scores.max(1) >= unsure_below
-    share, accuracy = given.mean(), (scores.argmax(1) == y_true)[given].mean()
+    share, correct = given.mean(), (scores.argmax(1) == y_true)[given]
+    told = f"{share:.0%} answered, {correct.mean():.1%} of them right" if len(correct) else "no photo is answered"
+    mark = ([share], [correct.mean()]) if len(correct) else ([], [])
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.plot(shares, right, color=_FIRST, linewidth=2, marker="o" if len(shares) <= 20 else None, markersize=4)
-        label = f'"unsure" below {unsure_below:.2f}: {share:.0%} answered, {accuracy:.1%} of them right'
-        axes.plot([share], [accuracy], color=_SECOND, marker="o", markersize=8, linestyle="none", label=label)
-        axes.legend(loc="lower left")
+        label = f'"unsure" below {unsure_below:.2f}: {told}'
+        axes.plot(*mark, color=_SECOND, marker="o", markersize=8, linestyle="none", label=label)
+        figure.legend(loc="outside lower center")
         axes.set_xlim(0, 1.02)
-        axes.set_ylim(top=1.01)
+        axes.set_ylim(top=1 + 0.03 * (1 - right.min()))
         axes.set_xlabel("share of the photos that are answered")
         axes.set_ylabel("share of right answers")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0))
-        axes.grid(color="#888888", alpha=0.25, linewidth=0.7)
+        _shares_on_both_axes(axes)
 
-    return _svg("Right answers against answered photos", (6.4, 3.4), draw)
+    return _svg("Right answers against answered photos", _BESIDE, draw)
+
+
+def reliability(answers: Mapping[str, np.ndarray], y_true: np.ndarray) -> str:
+    """Share of right answers against the top score, in 15 bins, one line for each set of scores, as SVG.
+
+    Args:
+      answers: up to two sets of scores [n, N] in [0, 1] by what the legend calls them.
+      y_true: int [n], the classes.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle="--", label="scores that can be believed")
+        for (name, scores), color in zip(answers.items(), (_SECOND, _FIRST)[-len(answers) :], strict=True):
+            means, shares, photos = confidence.reliability(scores, y_true)
+            axes.plot(means, shares, color=color, linewidth=2, label=name)
+            axes.scatter(means, shares, s=12 + 180 * photos / photos.sum(), color=color)
+        figure.legend(loc="outside lower center")
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("score of the answer")
+        axes.set_ylabel("share of right answers")
+        _shares_on_both_axes(axes)
+
+    return _svg("Right answers against their score", _BESIDE, draw)
+
+
+def _shares_on_both_axes(axes: Axes) -> None:
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(color="#888888", alpha=0.25, linewidth=0.7)
 
 
 def shortened(label: str, length: int = 20) -> str:

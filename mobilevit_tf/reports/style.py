@@ -1,8 +1,12 @@
-"""The look of the training report: one style sheet and the page around its sections. Nothing is fetched."""
+"""The look of the reports: one style sheet, the page around its sections, and its parts. Nothing is fetched."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable, Mapping, Sequence
+
+DOTS = ("A dot is as large as the share of the {photos:,} photos that it stands for. Below the dashed line the model "
+        "is surer than it should be.")  # fmt: skip
 
 _CSS = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6470; --page: #f6f7f9; --card: #fff; --line: #dfe3e8;
@@ -47,6 +51,14 @@ table.facts th { color: var(--soft); width: 12rem; vertical-align: top; }
 figcaption { padding: .6rem .75rem; font-size: .85rem; line-height: 1.4; }
 figcaption small { color: var(--soft); }
 .wrong { color: var(--bad); font-weight: 600; }
+.share { display: flex; gap: 2px; height: 1.5rem; margin: 0 0 .5rem; border-radius: .4rem; overflow: hidden; }
+.share i { flex-basis: 0; min-width: 3px; background: #3b82f6; }
+.share .outside { background: #f97316; }
+.share .nothing { display: none; }
+.key::before { content: ""; display: inline-block; width: .7rem; height: .7rem; margin-right: .35rem;
+  border-radius: .2rem; background: #3b82f6; }
+.key.outside::before { background: #f97316; }
+.key + .key { margin-left: 1rem; }
 pre { overflow-x: auto; white-space: pre-wrap; font-size: .88rem; margin: 0; }
 details > summary { cursor: pointer; color: var(--accent); margin: 1rem 0 .5rem; }
 @media print { .tall { max-height: none; } .card { break-inside: avoid; } }
@@ -69,3 +81,30 @@ def page(title: str, body: str) -> str:
 def section(title: str, body: str) -> str:
     """A titled part of the page; `title` is text, `body` is HTML."""
     return f"<section>\n<h2>{html.escape(title)}</h2>\n{body}\n</section>"
+
+
+def tiles(values: Mapping[str, str]) -> str:
+    """The page's first numbers, large, each over what it is; plain texts."""
+    cells = (f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
+             for name, value in values.items())  # fmt: skip
+    return f'<div class="tiles">{"".join(cells)}</div>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Plain texts, escaped here; the first column is the row's name. Without a head it is one of facts."""
+    titles = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
+    lines = []
+    for first, *others in rows:
+        cells = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in others)
+        lines.append(f'<tr><th scope="row">{html.escape(str(first))}</th>{cells}</tr>')
+    start = f"<table><thead><tr>{titles}</tr></thead>" if head else '<table class="facts">'
+    return f'<div class="card scroll tall">{start}<tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def plots(figures: Iterable[tuple[str, str, str]]) -> str:
+    """Figures side by side: (title, SVG, a sentence or "") each; plain texts but for the SVG."""
+    cells = []
+    for title, svg, told in figures:
+        caption = f"<figcaption>{html.escape(told)}</figcaption>" if told else ""
+        cells.append(f'<figure class="card"><h3>{html.escape(title)}</h3>{svg}{caption}</figure>')
+    return f'<div class="plots">{"".join(cells)}</div>'

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.evaluation import confidence
 from mobilevit_tf.evaluation.evaluate import Evaluation
 from mobilevit_tf.files import write_atomic
-from mobilevit_tf.image import pixels
-from mobilevit_tf.reports import classes, plots
+from mobilevit_tf.reports import classes, plots, style, thumbnails
 from mobilevit_tf.reports.model_card import accuracy_interval, confused_pairs
 from mobilevit_tf.reports.style import page, section
 
 NAME = "report.html"
-_MISTAKES = 24
-_THUMBNAIL = 224  # pixels, twice the shown size: sharp on a phone
+Look = Callable[[bytes, int], np.ndarray]  # a photo's bytes, a class -> uint8 [height, width, 3], where it is seen
+_MISTAKES, _LOOKED_AT = 24, 12
 _PAIRS = 8
 _TWINS = 100
 
@@ -35,6 +33,7 @@ def write_report(
     evaluation: Evaluation,
     source: Source,
     split: str = "val",
+    look: Look | None = None,
 ) -> Path:
     """Writes the report of a run; an older one is replaced at the last moment.
 
@@ -47,6 +46,7 @@ def write_report(
       evaluation: the answers of the weights that the run keeps.
       source: where the evaluated photos are read again, for the thumbnails.
       split: the split that `evaluation` is of.
+      look: shows where the model sees a class (`occlusion.of_photo`); None leaves that out.
     """
     areas = classes.roc_auc(evaluation)
     parts = [
@@ -56,7 +56,7 @@ def write_report(
         section("Confusion matrix", _confusion(evaluation)),
         section("Classes", _classes(evaluation, areas, source)),
         section("Sure and unsure", _sure(evaluation)),
-        section("Surest mistakes", _mistakes(evaluation, source, split)),
+        section("Surest mistakes", _mistakes(evaluation, source, split, look)),
         section("How it was made", _facts(metrics)),
     ]
     return write_atomic(Path(run_dir) / NAME, page(title, "\n".join(parts)).encode())
@@ -77,10 +77,8 @@ def _head(title: str, metrics: Mapping, evaluation: Evaluation, areas: Sequence[
     }
     if "train_seconds" in metrics:
         tiles["training time"] = duration(metrics["train_seconds"])
-    cells = (f'<div class="card"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
-             for name, value in tiles.items())  # fmt: skip
     date = html.escape(str(metrics.get("finished", "")))
-    return f'<h1>{html.escape(title)}</h1>\n<p class="soft">{date}</p>\n<div class="tiles">{"".join(cells)}</div>'
+    return f'<h1>{html.escape(title)}</h1>\n<p class="soft">{date}</p>\n{style.tiles(tiles)}'
 
 
 def duration(seconds: float) -> str:
@@ -92,21 +90,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Plain texts, escaped here; the first column is the row's name."""
-    titles = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
-    lines = []
-    for first, *others in rows:
-        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in others)
-        lines.append(f'<tr><th scope="row">{html.escape(first)}</th>{cells}</tr>')
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-
-
 def _training(history: Sequence[Mapping[str, float]]) -> str:
     if not history:
         return '<p class="soft">No epoch was trained.</p>'
-    figures = [f'<figure class="card"><h3>{html.escape(title)}</h3>{svg}</figure>'
-               for title, svg in plots.curves(history).items()]  # fmt: skip
+    figures = style.plots((title, svg, "") for title, svg in plots.curves(history).items())
     columns = {
         "train_loss": "training loss", "val_loss": "validation loss", "val_top1": "top-1",
         "learning_rate": "learning rate", "images_per_second": "images/s", "seconds": "seconds",
@@ -114,11 +101,8 @@ def _training(history: Sequence[Mapping[str, float]]) -> str:
     formats = {"val_top1": ".2%", "learning_rate": ".2e", "images_per_second": ",.0f", "seconds": ",.0f"}
     rows = [[f"{row['epoch']:g}", *(format(row[key], formats.get(key, ".4f")) if key in row else "" for key in columns)]
             for row in history]  # fmt: skip
-    table = _table(["epoch", *columns.values()], rows)
-    return (
-        f'<div class="plots">{"".join(figures)}</div>\n<details><summary>Every epoch in numbers</summary>'
-        f'<div class="card scroll tall">{table}</div></details>'
-    )
+    table = style.table(["epoch", *columns.values()], rows)
+    return f"{figures}\n<details><summary>Every epoch in numbers</summary>{table}</details>"
 
 
 def _confusion(evaluation: Evaluation) -> str:
@@ -139,75 +123,65 @@ def _classes(evaluation: Evaluation, areas: Sequence[float | None], source: Sour
 
 
 def _sure(evaluation: Evaluation) -> str:
-    unsure_below = confidence.fit_unsure(evaluation.scores, evaluation.y_true)
-    svg = plots.answered(evaluation.scores, evaluation.y_true, unsure_below)
-    return (
-        f'<figure class="card">{svg}<figcaption>The mark is the lowest threshold from which on {confidence.SURE:.0%} '
-        "of the answers are right, or the highest score. The export fits it anew, with the temperature of the scores."
-        "</figcaption></figure>"
-    )
+    given, y_true = evaluation.scores, evaluation.y_true
+    mark = (f"The mark is the lowest threshold from which on {confidence.SURE:.0%} of the answers are right, or the "
+            "highest score. The export fits it anew, with the temperature of the scores.")  # fmt: skip
+    answered = plots.answered(given, y_true, confidence.fit_unsure(given, y_true))
+    believed = plots.reliability({"this model, before the export's temperature": given}, y_true)
+    return style.plots([
+        ("Right answers as the threshold moves", answered, mark),
+        ("Right answers against their score", believed, style.DOTS.format(photos=len(y_true))),
+    ])  # fmt: skip
 
 
 def _data(source: Source) -> str:
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in source.notes)
     if not source.twins:
         return f'<div class="card"><ul>{notes}</ul></div>'
-    shown = _table(["photo", "the same or nearly the same as"], source.twins[:_TWINS])
+    shown = style.table(["photo", "the same or nearly the same as"], source.twins[:_TWINS])
     more = f"<p>The first {_TWINS} of {len(source.twins):,}.</p>" if len(source.twins) > _TWINS else ""
     return (
         f'<div class="card"><ul>{notes}</ul></div><details><summary>Photos on both sides of the split</summary>{more}'
-        f'<div class="card scroll tall">{shown}</div></details>'
+        f"{shown}</details>"
     )
 
 
-def _mistakes(evaluation: Evaluation, source: Source, split: str) -> str:
+def _mistakes(evaluation: Evaluation, source: Source, split: str, look: Look | None) -> str:
     indices = evaluation.worst_mistakes(_MISTAKES)
     if not indices:
         return "<p>Every photo is classified right.</p>"
-    photos = _photos(source, split, {evaluation.ids[index] for index in indices})
-    figures = "".join(_mistake(evaluation, index, photos[evaluation.ids[index]]) for index in indices)
+    photos = thumbnails.read(source, split, {evaluation.ids[index] for index in indices})
+    figures = "".join(
+        _mistake(evaluation, index, photos[evaluation.ids[index]], look if place < _LOOKED_AT else None)
+        for place, index in enumerate(indices)
+    )
     wrong = int((evaluation.y_pred != evaluation.y_true).sum())
-    return f'<p class="soft">{len(indices)} of {wrong:,}, the surest first.</p>\n<div class="photos">{figures}</div>'
+    told = f"{len(indices)} of {wrong:,}, the surest first."
+    if look:
+        told += (" Under a photo: what the model saw of it, in grey, and orange where the wrong answer loses most when "
+                 "a patch covers the place.")  # fmt: skip
+    return f'<p class="soft">{told}</p>\n<div class="photos">{figures}</div>'
 
 
-def _photos(source: Source, split: str, ids: set[str]) -> dict[str, bytes]:
-    found = {}
-    for example in source.examples(split):
-        if example.id in ids:
-            found[example.id] = example.data
-            if len(found) == len(ids):
-                break
-    return found
-
-
-def _mistake(evaluation: Evaluation, index: int, data: bytes) -> str:
+def _mistake(evaluation: Evaluation, index: int, data: bytes, look: Look | None) -> str:
     predicted, true = evaluation.y_pred[index], evaluation.y_true[index]
     scores, name = evaluation.scores[index], html.escape(evaluation.ids[index])
+    answer = html.escape(evaluation.labels[predicted])
+    shown = f'<img alt="{name}" src="{thumbnails.data_url(data)}">'
+    if look:
+        image = Image.fromarray(look(data, int(predicted)))
+        shown += f'<img alt="where the model sees {answer} in it" src="{thumbnails.jpeg_url(image)}">'
     return (
-        f'<figure class="card"><img alt="{name}" src="{_thumbnail(data)}"><figcaption>'
-        f'<span class="wrong">{html.escape(evaluation.labels[predicted])}</span> {scores[predicted]:.1%}<br>'
+        f'<figure class="card">{shown}<figcaption><span class="wrong">{answer}</span> {scores[predicted]:.1%}<br>'
         f"is {html.escape(evaluation.labels[true])} ({scores[true]:.1%})<br><small>{name}</small></figcaption></figure>"
     )
 
 
-def _thumbnail(data: bytes) -> str:
-    """Photo bytes -> data URL of a small JPEG, upright, in sRGB; tiny pictures are enlarged without smoothing."""
-    image = pixels.decode_image(data)
-    if max(image.size) < _THUMBNAIL // 4:
-        factor = _THUMBNAIL // max(image.size)
-        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def _facts(metrics: Mapping[str, object]) -> str:
     command = html.escape(str(metrics.get("command", "")))
-    rows = "".join(f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
-                   for name, value in _flat(metrics) if name != "command")  # fmt: skip
+    rows = [(name, value) for name, value in _flat(metrics) if name != "command"]
     shown = f'<pre class="card">{command}</pre>\n' if command else ""
-    return f'{shown}<div class="card scroll"><table class="facts"><tbody>{rows}</tbody></table></div>'
+    return f"{shown}{style.table((), rows)}"
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

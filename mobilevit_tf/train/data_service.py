@@ -69,7 +69,8 @@ def training_dataset(
         )
         return chunk, tf.ensure_shape(image, (None, None, 3)), tf.one_hot(label, classes)
 
-    records = source.records("train", shuffle_seed=input_pipeline.order_seed(seed, epoch), shard=plan.shard)
+    order = input_pipeline.order_seed(seed, epoch)
+    records = source.records("train", shuffle_seed=order, shard=plan.shard, remote=True)
     photos = _served(records.map(serve, tf.data.AUTOTUNE), service).skip(plan.first_record(first_step))
     left = plan.chunks[plan.first_image(first_step) :]
     chunks = tf.data.Dataset.from_tensor_slices(left)

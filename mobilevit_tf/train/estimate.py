@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mobilevit_tf import catalog
+from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.reports.training import duration
 from mobilevit_tf.train import checkpoint
 from mobilevit_tf.train.guards import readable_data_errors
@@ -25,9 +26,12 @@ PHOTOS_SEEN, FEWEST_EPOCHS, MOST_EPOCHS = 300_000, 30, 300
 SIZES = (256, 192, 128)
 SECONDS = 3600.0
 
+FEW_PHOTOS = 1000  # to train on, below which published weights are the better start
+
 
 def announce(run: Run, command: Sequence[str] = ()) -> None:
-    """Prints one line about the run, and with `command` one that proposes input size and epochs.
+    """Prints one line about the run, one where it should rather start from published weights, and with `command` one
+    that proposes input size and epochs.
 
     Args:
       run: before its first step, or where it goes on.
@@ -46,6 +50,14 @@ def announce(run: Run, command: Sequence[str] = ()) -> None:
         f"validate, {epochs} of {len(plan)} steps{_how_long(run, step_seconds)}",
         flush=True,
     )
+    if run.train_images < FEW_PHOTOS and not train.init_from and not run.progress.step:
+        read = any(weights.variant == run.config.model.variant for weights in catalog.PUBLISHED.values())
+        print(
+            f"with fewer than {FEW_PHOTOS:,} photos to train on, published weights are the better start: add "
+            f"{'' if read else f'--variant={ModelConfig().variant} '}--init_from={catalog.IMAGENET}, or take "
+            "configs/finetune_xxs.flags (docs/pretrained.md)",
+            flush=True,
+        )
     if not command or run.progress.step or step_seconds is None:
         return
     size, count = propose(run.train_images, step_seconds * len(plan) / run.train_images, train.input_size)

@@ -40,7 +40,7 @@ def plan_epoch(
     """The steps of one epoch; their images add up to num_images exactly.
 
     Args:
-      num_images: of the whole training split, over all hosts; at least one a replica.
+      num_images: of the whole training split, over all hosts; at least one per replica.
       batch_size: images per replica at base_size.
       replicas: over all hosts.
       base_size: size in pixels that batch_size is meant for.

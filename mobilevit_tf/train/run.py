@@ -42,10 +42,10 @@ class Run:
 
     def __init__(
         self, config: RunConfig, source: Source, spec: ImageSpec, trainer: Trainer, run_dir: Path,
-        license: str = model_file.LICENSE,
+        license: str = model_file.LICENSE, origin: str = "",
     ) -> None:  # fmt: skip
         self.config, self.source, self.spec, self.trainer, self.run_dir = config, source, spec, trainer, run_dir
-        self.license = license
+        self.license, self.origin = license, origin
         self.host, self.hosts = distribution.place_in_cluster(trainer.strategy)
         self.is_chief = self.host == 0
         self.replicas = trainer.strategy.num_replicas_in_sync
@@ -200,7 +200,7 @@ class Run:
         """Writes the EMA weights with all that export needs; every worker calls this, the chief writes."""
         values = weights.to_dict(self.trainer.ema_model)
         names, run_id = self.source.class_names, self.run_dir.name
-        model = ModelFile(self.config.model, self.spec, names, values, run_id, self.license)
+        model = ModelFile(self.config.model, self.spec, names, values, run_id, self.license, self.origin)
         if self.is_chief:
             require_kept(self.run_dir)
             model_file.save(self.run_dir / name, model)

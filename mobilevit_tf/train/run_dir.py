@@ -32,8 +32,8 @@ CONFIG, METRICS, CHECKPOINTS, LOCK = "config.json", "metrics.json", "checkpoints
 # What a run may be started again with: where its data lies, how its steps are called and what it keeps; and photos per
 # replica, which other replicas may need for the same step.
 _CHANGEABLE = {
-    "data.data_dir", "train.batch_size", "train.data_service", "train.on_nan", "train.steps_per_call",
-    "train.checkpoint_steps", "train.keep_checkpoints",
+    "data.data_dir", "data.none_of_these", "train.batch_size", "train.data_service", "train.on_nan",
+    "train.steps_per_call", "train.checkpoint_steps", "train.keep_checkpoints",
 }  # fmt: skip
 
 

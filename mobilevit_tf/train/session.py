@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +17,16 @@ from mobilevit_tf import catalog, distribution
 from mobilevit_tf.data import datasets, similar
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.evaluation import evaluate
+from mobilevit_tf.evaluation import confidence, evaluate, occlusion, scorers, strangers
+from mobilevit_tf.evaluation.evaluate import Evaluation
+from mobilevit_tf.evaluation.photos import Photos
+from mobilevit_tf.evaluation.scorers import Scorer
+from mobilevit_tf.evaluation.strangers import Rejection
 from mobilevit_tf.files import write_json
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import build, model_file, weights
 from mobilevit_tf.models.model_file import ModelFile
+from mobilevit_tf.pretrained import start as starting
 from mobilevit_tf.reports import model_card, run_facts, training
 from mobilevit_tf.train import estimate, run_dir, trainer
 from mobilevit_tf.train.run import Run
@@ -69,7 +75,8 @@ def _train_and_evaluate(
         for model in {id(made.model): made.model, id(made.ema_model): made.ema_model}.values():
             weights.assign(model, start.weights)
         made.take_up_weights()
-    run = Run(config, source, spec, made, directory, start.license if start else model_file.LICENSE)
+    license, origin = (start.license, start.origin) if start else (model_file.LICENSE, "")
+    run = Run(config, source, spec, made, directory, license, origin)
     if run.progress.epoch < config.train.epochs:
         estimate.announce(run, command)
     run.fit()
@@ -103,7 +110,10 @@ def image_spec(config: RunConfig, start: ModelFile | None) -> ImageSpec:
 def _starting_weights(config: RunConfig, source: Source) -> ModelFile | None:
     if not config.train.init_from:
         return None
-    start = model_file.load(config.train.init_from)
+    start = starting.load(config.train.init_from, config.model.variant)
+    if start.origin:
+        for line in starting.announcement(start):
+            _LOGGER.info("%s", line)
     for key in ("variant", "patch_sizes"):
         held = getattr(start.config, key)
         if held != getattr(config.model, key):
@@ -143,13 +153,28 @@ def _write_reports(config: RunConfig, source: Source, run: Run, model: ModelFile
     directory, history = run.run_dir, run.progress.history
     plain = build.build(config.model, *run.spec.size)  # of no strategy: one worker alone can run it
     weights.assign(plain, model.weights)
-    result = evaluate.evaluate_keras(plain, source, "val", run.spec)
-    recipe = model_card.Recipe(config.model, run.spec, config.data, config.augment, config.train)
+    score = scorers.keras(plain, run.spec)
+    result = evaluate.answer(score, Photos(source, "val", run.spec), source.class_names)
+    rejection = _rejection(score, run.spec, source, result)
+    recipe = model_card.Recipe(
+        config.model, run.spec, config.data, config.augment, config.train, model.license, model.origin, rejection
+    )
     _look_for_twins(source)
     title = f"{catalog.find(config.model.variant).title}, {source.name}"
-    training.write_report(directory, title, history, metrics, result, source)
+    look = functools.partial(occlusion.of_photo, score, run.spec)
+    training.write_report(directory, title, history, metrics, result, source, look=look)
     model_card.write_model_card(directory, recipe, source, "val", result, metrics)
     write_json(directory / "history.json", history)
+
+
+def _rejection(score: Scorer, spec: ImageSpec, source: Source, result: Evaluation) -> Rejection | None:
+    """What photos of none of the classes say of the model, where there are enough."""
+    fitting, measuring = strangers.halves(source.strangers)
+    if not fitting:
+        return None
+    images = strangers.load(fitting, spec)
+    threshold = confidence.fit_none(result.scores, scorers.in_batches(score, images)) if len(images) else 0.0
+    return strangers.measure(score, measuring, spec, result.scores, threshold)
 
 
 def _look_for_twins(source: Source) -> None:

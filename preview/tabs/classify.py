@@ -56,22 +56,31 @@ def add(store: ModelStore, chosen: gr.Dropdown, inference: settings.InferenceQue
         with gr.Column(min_width=300):
             result = gr.HTML(apply_default_css=False, value=render.notice(WELCOME, "hint"), elem_id="classify-result")
             seen = gr.HTML(apply_default_css=False, value="", elem_id="classify-seen")
+            look = gr.Checkbox(False, label="Where it looks", elem_id="classify-look", visible=False)
             protocol = protocol_switch()
 
-    def show_answer(path: Path | None, key: str, view: str) -> tuple[object, ...]:
+    def show_answer(path: Path | None, key: str, view: str, wants_look: bool) -> tuple[object, ...]:
+        hidden = gr.update(visible=False)
         if path is None:
-            return render.notice(WELCOME, "hint"), "", gr.update(visible=False)
+            return render.notice(WELCOME, "hint"), "", hidden, hidden
         try:
-            answer = answers.classify(store.get(key), read_photo(path), view)
+            model = store.get(key)
+            answer = answers.classify(model, read_photo(path), view)
         except UserError as error:
-            return complaint(path, error), "", gr.update(visible=False)
-        return render.answer(answer), render.seen(answer), gr.update(visible=answer.protocols_differ)
+            return complaint(path, error), "", hidden, hidden
+        shown = render.seen(answer) + (render.where(answers.where(model, answer)) if wants_look else "")
+        return (
+            render.answer(answer),
+            f'<div class="pv-pictures">{shown}</div>',
+            gr.update(visible=True),
+            gr.update(visible=answer.protocols_differ),
+        )
 
     gr.on(
-        [photo.change, chosen.change, protocol.change],
+        [photo.change, chosen.change, protocol.change, look.change],
         show_answer,
-        [photo, chosen, protocol],
-        [result, seen, protocol],
+        [photo, chosen, protocol, look],
+        [result, seen, look, protocol],
         api_visibility="private",
         show_progress="minimal",
         show_progress_on=[result],

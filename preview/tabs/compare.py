@@ -35,7 +35,7 @@ def add(store: ModelStore, inference: InferenceQueue) -> gr.CheckboxGroup:
         if len(keys) < 2 or path is None:
             return render.notice(WELCOME if len(keys) > 1 else NEEDS_TWO, "hint"), gr.update(visible=False)
         try:
-            models = [store.get(key) for key in sorted(keys, key=store.position)]
+            models = [store.get(key) for key in sorted(set(keys), key=store.position)]
             comparison = answers.compare(models, read_photo(path), view)
         except UserError as error:
             return complaint(path, error), gr.update(visible=False)

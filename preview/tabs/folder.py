@@ -85,8 +85,9 @@ def _shower(store: ModelStore, workers: int) -> Callable[..., tuple[object, ...]
             result, csv_file = run(store, workers, paths, key, view, progress)
         except UserError as error:
             return render.notice(str(error)), gr.update(visible=False), gr.update(visible=False)
+        word = render.rejected(result.none_of_these)
         rows = [
-            [row.name, row.truth, row.label, round(row.score, 4), row.error or ("unsure" if row.unsure else "")]
+            [row.name, row.truth, row.label, round(row.score, 4), row.error or (word if row.unsure else "")]
             for row in result.rows
         ]
         return (

@@ -24,7 +24,7 @@ def facts(model: OpenModel) -> dict[str, str]:
         "SHA-256 begins": model.key,
         "Variant, mode": f"{info.variant}, {info.mode}",
         "Classes": f"{len(model.labels)}: {labels}",
-        "Unsure below": render.percent(info.unsure_below),
+        f"{render.rejected(info.none_of_these).capitalize()} below": render.percent(info.unsure_below),
         "Input": f"{spec.width} x {spec.height} pixels, {spec.color_order}, {model.input_type}",
         "Resize": f"{spec.resize}, centre crop of {spec.crop_fraction:.4g} of the largest box",
         "Pixel values": f"{low:g} to {high:g}, mean {_numbers(spec.mean)}, std {_numbers(spec.std)}",
@@ -32,6 +32,7 @@ def facts(model: OpenModel) -> dict[str, str]:
         "XNNPACK partitions": f"{model.partitions} (1 is best)",
         "Temperature": f"{info.temperature:g} (already in the weights)",
         "Weights' licence": info.license,
+        "Training started from": info.origin or "nothing: from scratch",
         "Training run": info.run_id,
         "Exported by version": info.version,
     }

@@ -6,32 +6,49 @@ import dataclasses
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 from mobilevit_tf.data.source import Source
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.evaluation import evaluate
+from mobilevit_tf.evaluation import confidence, evaluate, probe, scorers, strangers
 from mobilevit_tf.evaluation.evaluate import Evaluation
+from mobilevit_tf.evaluation.photos import MOST_BYTES, Photos
+from mobilevit_tf.evaluation.strangers import Rejection
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.image import pixels
 from quantize.checks import runtime, scores
 from quantize.checks.report import Report
 from quantize.checks.scores import Fit
 
-PROTOCOLS = ("crop", "stretch")
-
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """A file and its answers under both protocols."""
+    """A file, its answers under both protocols, and what its threshold turns away where there are photos of none."""
 
     path: Path
     crop: Evaluation
     stretch: Evaluation
+    rejection: Rejection | None = None
 
 
-def answers(path: str | Path, source: Source, split: str = "val") -> Answers:
-    """Evaluates a file under the training protocol and under the device protocol."""
-    return Answers(Path(path), *(evaluate.evaluate_tflite(path, source, split, protocol) for protocol in PROTOCOLS))
+def answers(path: str | Path, source: Source, photos: Photos | None = None) -> Answers:
+    """Evaluates a file under the training protocol and under the device protocol.
+
+    Args:
+      path: a .tflite; a damaged one raises UserError.
+      source: its validation photos answer.
+      photos: the same ones where they are decoded already, as the file's ImageSpec says.
+    """
+    probe.probe(path)
+    model, score = scorers.tflite(path)
+    if photos is None:
+        photos = Photos(source, "val", model.spec, pixels.PROTOCOLS, most_bytes=MOST_BYTES)
+    if photos.spec != model.spec:
+        raise ValueError(f"{path} is for other pixels: {model.spec}, not {photos.spec}")
+    crop, stretch = (evaluate.answer(score, photos, model.labels, way) for way in photos.protocols)
+    _, measuring = strangers.halves(source.strangers)
+    rejection = strangers.measure(score, measuring, model.spec, crop.scores, model.info.unsure_below)
+    return Answers(Path(path), crop, stretch, rejection)
 
 
 def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | None = None) -> Report:
@@ -60,9 +77,9 @@ def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | No
         stretch_float_top1=baseline.stretch.top1,
         stretch_tflite_top1=stretch.top1,
         stretch_agreement=scores.agreement(baseline.stretch, stretch),
-        calibration_error=scores.calibration_error(crop.scores, crop.y_true),
+        calibration_error=confidence.calibration_error(crop.scores, crop.y_true),
         temperature=model.info.temperature,
-        unsure_below=model.info.unsure_below,
+        **_threshold(model, candidate),
         size_bytes=candidate.path.stat().st_size,
         baseline_size_bytes=baseline.path.stat().st_size,
         median_ms=single[1],
@@ -79,6 +96,19 @@ def compare(baseline: Answers, candidate: Answers, source: Source, fit: Fit | No
         calibration_error_before=fit.error_before if fit else None,
         calibration_error_after=fit.error_after if fit else None,
     )
+
+
+def _threshold(model: TFLiteModel, candidate: Answers) -> dict[str, Any]:
+    info = model.info
+    return {
+        "unsure_below": info.unsure_below, "none_of_these": info.none_of_these, "rejection": candidate.rejection,
+    }  # fmt: skip
+
+
+def rejection_line(found: Rejection) -> str:
+    """What a file's threshold turns away, for the terminal."""
+    return (f"{found.strangers} photos of none of the classes: {found.strangers_turned_away:.1%} turned away, and "
+            f"{found.own_turned_away:.1%} of the own photos; AUROC {found.auroc:.3f}")  # fmt: skip
 
 
 def check(report: Report, min_agreement: float | None, max_drop: float | None) -> None:

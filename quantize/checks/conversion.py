@@ -97,6 +97,12 @@ def layer_gaps(quantised: tf_keras.Model, path: Path, images: np.ndarray, pixels
     return gaps
 
 
+def _moves(node: dict, details: dict[int, dict]) -> bool:
+    """True for an operator that passes a layer's 8-bit numbers on: in another order, or in another scale."""
+    rescales = node["op_name"] == "QUANTIZE" and details[int(node["inputs"][0])]["dtype"] == np.int8
+    return rescales or node["op_name"] in _MOVES
+
+
 def _tensors_of(path: Path, images: np.ndarray) -> dict[tuple[str, int], np.ndarray]:
     """By Keras layer and number of elements, what the file's 8-bit tensor of that layer holds: [n, elements].
 
@@ -109,7 +115,7 @@ def _tensors_of(path: Path, images: np.ndarray) -> dict[tuple[str, int], np.ndar
     )
     interpreter.allocate_tensors()
     details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    nodes = [node for node in interpreter._get_ops_details() if node["op_name"] not in _MOVES]
+    nodes = [node for node in interpreter._get_ops_details() if not _moves(node, details)]
     made = [details[int(index)] for node in nodes for index in node["outputs"]]
     found = {}
     for tensor in made:  # the last of a layer is its output

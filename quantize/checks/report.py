@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from mobilevit_tf.evaluation.strangers import Rejection
+
 
 @dataclasses.dataclass(frozen=True)
 class Operator:
@@ -68,13 +70,15 @@ class Report:
       float_top1, tflite_top1, agreement, score_distance: baseline, file, and both together, in training's protocol.
       stretch_*: the same where the photo is stretched to the input, as stock Android readers do.
       calibration_error: expected, of the file's scores.
-      temperature, unsure_below: what the file carries.
+      temperature, unsure_below, none_of_these: what the file carries.
+      rejection: what the file's threshold turns away, where photos of none of the classes came with the data.
       size_bytes, median_ms, threads_median_ms, load_ms, memory_bytes, preprocess_ms: cost; baseline_* of the baseline.
       partitions, operators, not_delegated: what XNNPACK took.
       classes, changed: recall by class, and the photos whose answer changed.
       temperature_photos, calibration_error_before, calibration_error_after: how the scores were fitted.
       keras_agreement, keras_distance: the file against its fake-quantised Keras model.
       layers, saturation: where the 8-bit model departs from the float one, the largest first.
+      seconds: what the export took, by step.
     """
 
     file: str
@@ -109,6 +113,8 @@ class Report:
     not_delegated: list[Operator]
     classes: list[ClassRecall]
     changed: list[Change]
+    none_of_these: bool = False
+    rejection: Rejection | None = None
     temperature_photos: str | None = None
     calibration_error_before: float | None = None
     calibration_error_after: float | None = None
@@ -116,6 +122,7 @@ class Report:
     keras_distance: float | None = None
     layers: list[LayerError] | None = None
     saturation: list[Saturation] | None = None
+    seconds: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values by key, without what is None."""

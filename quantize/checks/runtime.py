@@ -30,6 +30,10 @@ REASONS = {
     ("HARD_SWISH", "int8"): "XNNPACK has no 8-bit hard swish",
     ("EXP", "int8"): "XNNPACK has no 8-bit exponential",
     ("GELU", "int8"): "XNNPACK has no 8-bit GELU",
+    ("PRELU", "int8"): "XNNPACK has no 8-bit PReLU",
+    ("MUL", "int8"): "the ratio of the scales is outside XNNPACK's range",
+    ("MAXIMUM", "int8"): "XNNPACK has no 8-bit maximum",
+    ("DEPTHWISE_CONV_2D", "float32"): "XNNPACK has no depthwise convolution of float values with 8-bit weights",
     ("BATCH_MATMUL", "int8"): "XNNPACK takes an 8-bit product only with a transposed second operand of zero point 0",
     ("QUANTIZE", "int8"): "the ratio of the two scales is outside XNNPACK's range",
     ("QUANTIZE", "uint8"): "XNNPACK takes no uint8",
@@ -66,7 +70,7 @@ def operators(path: str | Path) -> Delegated:
     tensors = {tensor["index"]: tensor for tensor in plain.get_tensor_details()}
     nodes = plain._get_ops_details()
     delegates = [node for node in interpreter._get_ops_details() if node["op_name"] == "DELEGATE"]
-    left = _not_delegated(nodes, delegates, {output["index"] for output in plain.get_output_details()})
+    left = not_delegated(nodes, delegates, {output["index"] for output in plain.get_output_details()})
     return {
         "partitions": len(delegates),
         "operators": dict(collections.Counter(node["op_name"] for node in nodes).most_common()),
@@ -74,7 +78,7 @@ def operators(path: str | Path) -> Delegated:
     }
 
 
-def _not_delegated(nodes: list[dict], delegates: list[dict], outputs: set[int]) -> list[dict]:
+def not_delegated(nodes: list[dict], delegates: list[dict], outputs: set[int]) -> list[dict]:
     """Nodes outside every partition: what they make is not a partition's output, yet somebody outside reads it."""
     made = {int(tensor) for node in delegates for tensor in node["outputs"]}
     read = outputs | {int(tensor) for node in delegates for tensor in node["inputs"]}

@@ -8,11 +8,10 @@ from typing import TypedDict
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from mobilevit_tf.evaluation.confidence import fit_unsure
+from mobilevit_tf.evaluation.confidence import calibration_error, fit_none, fit_unsure
 from mobilevit_tf.evaluation.evaluate import Evaluation
 from quantize.checks.report import Change, ClassRecall
 
-_BINS = 15
 _SMALLEST = 1e-7
 FEWEST = 20  # training photos to fit a temperature on
 BY_HEART = 0.05  # top-1 on training photos above that on validation photos (docs/quantisation.md)
@@ -26,6 +25,8 @@ class Fit:
       temperature, unsure_below: what was fitted.
       photos: on what, such as "734 of train".
       error_before, error_after: calibration error of other photos without and with the temperature.
+      measured: those other photos among the validation photos.
+      strangers: photos of none of the classes that fitted `unsure_below`, which then means "none of these"; 0 for none.
     """
 
     temperature: float
@@ -33,6 +34,8 @@ class Fit:
     photos: str
     error_before: float
     error_after: float
+    measured: slice = dataclasses.field(default_factory=lambda: slice(None))
+    strangers: int = 0
 
 
 def agreement(a: Evaluation, b: Evaluation) -> float:
@@ -45,19 +48,16 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(np.float64) - b).mean())
 
 
-def calibration_error(scores: np.ndarray, y_true: np.ndarray) -> float:
-    """Expected calibration error: mean gap between top score and accuracy over 15 equal bins, weighted by photos."""
-    top, right = scores.max(1), scores.argmax(1) == y_true
-    bins = np.minimum((top * _BINS).astype(int), _BINS - 1)
-    gaps = [abs(top[bins == b].mean() - right[bins == b].mean()) * (bins == b).sum() for b in np.unique(bins)]
-    return float(sum(gaps) / len(top))
-
-
 def with_temperature(scores: np.ndarray, temperature: float) -> np.ndarray:
     """The scores that logits divided by `temperature` give."""
     logits = np.log(np.maximum(scores.astype(np.float64), _SMALLEST)) / temperature
     powers = np.exp(logits - logits.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)
+
+
+def tempered(answers: Evaluation, temperature: float) -> Evaluation:
+    """The answers of the same model once its logits are divided by `temperature`."""
+    return dataclasses.replace(answers, scores=with_temperature(answers.scores, temperature).astype(np.float32))
 
 
 def fit_temperature(scores: np.ndarray, y_true: np.ndarray) -> float:
@@ -77,7 +77,13 @@ def fit_temperature(scores: np.ndarray, y_true: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded").x))
 
 
-def fit(train: np.ndarray, train_true: np.ndarray, val: np.ndarray, val_true: np.ndarray) -> Fit | None:
+def fit(
+    train: np.ndarray,
+    train_true: np.ndarray,
+    val: np.ndarray,
+    val_true: np.ndarray,
+    strangers: np.ndarray | None = None,
+) -> Fit | None:
     """Fits on held-out training photos and measures on validation photos.
 
     A model that knows its training photos by heart is surer of them than it should be of others. Where its accuracy
@@ -86,22 +92,27 @@ def fit(train: np.ndarray, train_true: np.ndarray, val: np.ndarray, val_true: np
     Args:
       train, val: scores [n, N] for training and validation photos.
       train_true, val_true: their classes [n].
+      strangers: scores [m, N] for photos of none of the classes; None, or no photo, for "unsure" as the threshold.
 
     Returns:
       None where there are too few photos.
     """
-    given, given_true, split, rest = train, train_true, "train", np.full(len(val), True)
+    given, given_true, split, rest = train, train_true, "train", slice(None)
     by_heart = len(train) < FEWEST or _accuracy(train, train_true) > _accuracy(val, val_true) + BY_HEART
     if by_heart:
-        split, rest = "val", np.arange(len(val)) % 2 == 1
-        given, given_true = val[~rest], val_true[~rest]
-    if rest.sum() < 2:
+        split, rest = "val", slice(1, None, 2)
+        given, given_true = val[::2], val_true[::2]
+    if len(val[rest]) < 2:
         return None
     temperature = fit_temperature(given, given_true)
-    unsure_below = fit_unsure(with_temperature(given, temperature), given_true)
+    fitted, count = with_temperature(given, temperature), 0 if strangers is None else len(strangers)
+    if strangers is not None and count:
+        unsure_below = fit_none(fitted, with_temperature(strangers, temperature))
+    else:
+        unsure_below = fit_unsure(fitted, given_true)
     before = calibration_error(val[rest], val_true[rest])
     after = calibration_error(with_temperature(val[rest], temperature), val_true[rest])
-    return Fit(temperature, unsure_below, f"{len(given)} of {split}", before, after)
+    return Fit(temperature, unsure_below, f"{len(given)} of {split}", before, after, rest, count)
 
 
 def _accuracy(scores: np.ndarray, y_true: np.ndarray) -> float:

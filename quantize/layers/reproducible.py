@@ -1,6 +1,7 @@
-"""What an int8 file takes for some folded layers so that every runtime gives the same scores (docs/quantisation.md).
+"""Replacements for some folded layers, so that every runtime computes the same scores (docs/quantisation.md).
 
-Between 8-bit tensors stand only operations that IEEE 754 rounds one way, sums that float32 holds exactly, and tables.
+Between two 8-bit tensors there are only operations whose rounding IEEE 754 defines, sums that float32 holds exactly,
+and tables.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import tf_keras
 
 from quantize.layers import folded
 
+POOLED = 9  # pixels that the runtime's kernel for pools takes in one step
+LONG = 200  # shorter rows are transposed whole: a step of a pool costs more than it saves there (ARM64 instructions)
 LEVELS = 255  # steps between the ends of an 8-bit range
 # Scores are whole multiples of FINEST_SCORE (`quantize.settle` sees to it). An odd number of it as step keeps all of
 # them away from the middle between two steps, by 1/32768 of a step at least: runtimes cannot round to other sides.
@@ -37,9 +40,9 @@ class RoundedSwish(tf_keras.layers.Layer):
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class ReproducibleNorm(folded.RootMeanSquareNorm):
-    """x / sqrt(mean(x^2) + epsilon) in operations that IEEE 754 rounds one way.
+    """x / sqrt(mean(x^2) + epsilon) from operations whose rounding IEEE 754 defines.
 
-    No mean, of which runtimes make a division or a product; no reciprocal root.
+    It has no mean, which some runtimes divide and others multiply for, and no reciprocal square root.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -51,25 +54,53 @@ class ReproducibleNorm(folded.RootMeanSquareNorm):
 
 
 def twice_the_root(square: Any, root: Any) -> Any:
-    """Heron's step without its halving: one float32 number for roots of `square` that differ in their last bit.
+    """root + square / root, Heron's step without its halving: roots that differ in the last bit give the same number.
 
-    So it is for all float32 numbers in [1, 4) but 1.0000001, and so for all exponents.
+    True for every float32 `square` in [1, 4) except 1.0000001, and therefore for every exponent.
     """
     return root + square / root
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class NegativeProduct(folded.AttentionScores):
-    """Called on (a, b): -(a @ b^T). The sign keeps the converter from making the product, its result too, 8-bit."""
+class FloatProduct(folded.AttentionScores):
+    """Called on (a, b): a @ b^T. Two signs that cancel keep the converter from making it, its result too, 8-bit."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         left, right = inputs
-        return tf.matmul(left, -right, transpose_b=True)
+        return tf.matmul(left * -1.0, right * -1.0, transpose_b=True)
+
+
+def row_maxima(scores: tf.Tensor) -> tf.Tensor:
+    """[B, .., N, M] of fixed size -> [B, .., N, 1], by a pool over the transposed rows.
+
+    A pool has a fast kernel in every runtime; maxima over an axis have none in older ones.
+    """
+    count, length = scores.shape[-2:]
+    groups = math.prod(scores.shape[1:-2])
+    columns = tf.reshape(tf.linalg.matrix_transpose(scores), (-1, groups, length, count))
+    # [B, groups, M, N] -> [B, groups, 1, N] -> [B, .., N, 1]
+    return tf.reshape(tf.nn.max_pool2d(columns, (1, length), 1, "VALID"), (-1, *scores.shape[1:-1], 1))
+
+
+def below_row_maxima(scores: tf.Tensor) -> tf.Tensor:
+    """Scores [B, .., N, M] of fixed size less the largest of their row; long rows as [B, R, pieces, M / pieces].
+
+    A pool over the pieces of a long row leaves M / pieces candidates, and only those are transposed.
+    """
+    rows, length = math.prod(scores.shape[1:-1]), scores.shape[-1]
+    pieces = max(count for count in range(1, POOLED + 1) if length % count == 0) if length >= LONG else 1
+    if pieces == 1:
+        return scores - row_maxima(scores)
+    cut = tf.reshape(scores, (-1, rows, pieces, length // pieces))
+    candidates = tf.nn.max_pool2d(cut, (1, pieces), 1, "VALID")
+    # [B, R, 1, M / pieces] -> [B, .., N, M / pieces] -> [B, .., N, 1] -> [B, R, 1, 1]
+    candidates = tf.reshape(candidates, (-1, *scores.shape[1:-1], length // pieces))
+    return cut - tf.reshape(row_maxima(candidates), (-1, rows, 1, 1))
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class TableExponential(tf_keras.layers.Layer):
-    """-scores -> exp(score - row maximum) - 1 in steps of 1/256, from -255/256 to 0.
+    """Scores -> exp(score - row maximum) - 1 in steps of 1/256, from -255/256 to 0.
 
     The file holds it as an 8-bit ELU, exp(x) - 1 for x below 0, which runtimes compute by a table of 256 numbers: the
     same everywhere, where no two of them compute float32's exponential alike.
@@ -86,16 +117,19 @@ class TableExponential(tf_keras.layers.Layer):
         self.limits = limits
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        shape = inputs.shape[1:]
         low, high = self.limits or (-math.inf, math.inf)
         low, high = min(low - MARGIN - SPAN, 0.0), max(high + MARGIN, 0.0)
         step = STEP
         if high - low <= (LEVELS - 1) * COARSEST:
             step = table_step((high - low) / (LEVELS - 1))  # one step for the rounding of where 0 lies
             above = math.ceil(high / step)
-            inputs = tf.quantization.fake_quant_with_min_max_args(inputs, -above * step, (LEVELS - above) * step)
-        below = tf.reduce_min(inputs, -1, keepdims=True) - inputs
-        below = tf.quantization.fake_quant_with_min_max_args(below, -LEVELS * step, 0.0)
-        return tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
+            inputs = tf.quantization.fake_quant_with_min_max_args(inputs, (above - LEVELS) * step, above * step)
+        else:  # changes nothing: the converter would make a product behind which a transpose stands twice
+            inputs = tf.maximum(inputs, tf.float32.min)
+        below = tf.quantization.fake_quant_with_min_max_args(below_row_maxima(inputs), -LEVELS * step, 0.0)
+        rises = tf.quantization.fake_quant_with_min_max_args(tf.nn.elu(below), *RISE)
+        return tf.reshape(rises, (-1, *shape))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"limits": self.limits}

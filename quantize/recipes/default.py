@@ -12,10 +12,11 @@ import tf_keras
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.layers import activations as layers
 from mobilevit_tf.layers import blocks, channels
-from mobilevit_tf.layers.transformers import tokens, transformer, windows
+from mobilevit_tf.layers.transformers import relative, tokens, transformer, windows
 from quantize.graph import Graph, Node
-from quantize.layers import folded, reproducible
+from quantize.layers import folded, reproducible, unrounded
 from quantize.recipe import Range, Ranges, Rounding
 from quantize.settings import MODES
 from quantize.steps import activations, attention, edges, fold, norms
@@ -42,14 +43,27 @@ _CARRIES_ITS_INPUT = (
     transformer.TakePatches,
     windows.SplitBlocks,
     windows.MergeBlocks,
+    windows.SplitNeighbourhoods,  # its token and its map are parts of one row
 )
 _TAKES_AN_ACTIVATION = (*fold.CONVOLUTIONS, keras_layers.Add, keras_layers.Rescaling)  # the converter fuses it
 # What the int8 graph computes in place of float layers, so that every runtime finds the same number.
 _REPRODUCIBLE: dict[type, type] = {
-    folded.AttentionScores: reproducible.NegativeProduct,
+    folded.AttentionScores: reproducible.FloatProduct,
     transformer.Gelu: folded.UnroundedGelu,
     folded.WeightedMean: reproducible.TableWeightedMean,
     blocks.Swish: reproducible.RoundedSwish,
+    layers.HardSwish: unrounded.UnroundedHardSwish,
+    keras_layers.Maximum: unrounded.UnroundedMaximum,
+    unrounded.PlainScores: unrounded.UnroundedScores,
+}
+_OF_SCORES = (blocks.OfScores, unrounded.PlainScores)
+
+
+# The same for layers with settings or weights of their own.
+_UNROUNDED: dict[type, type[tf_keras.layers.Layer]] = {
+    blocks.ScaledSoftmax: unrounded.UnroundedSoftmax,
+    keras_layers.PReLU: unrounded.UnroundedPReLU,
+    relative.RelativeScores: unrounded.UnroundedRelativeScores,
 }
 
 
@@ -61,20 +75,23 @@ class DefaultRecipe:
 
     def lower(self, graph: Graph, spec: ImageSpec) -> Graph:
         graph = fold.drop_dropout(graph)
+        graph = fold.strided_dilations_as_convolutions(graph)
         graph = activations.constant_arithmetic(activations.layers_of_their_own(graph))
         graph = fold.batch_norms_as_convolutions(fold.fold_batch_norms(graph))
         graph = fold.plain_convolutions(fold.average_pools_as_convolutions(graph))
+        graph = attention.fold_into_heads(fold.fold_factors(graph))
         graph = norms.fold_layer_norms(fold.dense_as_convolutions(graph))
         graph = attention.fold_scales(graph)
-        return edges.fold_input(edges.copied_edges(graph), spec)
+        return edges.fold_input(edges.copied_edges(attention.low_rank(graph)), spec)
 
     def cheapen(self, graph: Graph, row_maxima: Ranges) -> Graph:
-        return attention.with_shifts(attention.divide_after_product(graph), row_maxima)
+        graph = attention.mark_scores(attention.divide_after_product(graph))
+        return attention.with_shifts(graph, row_maxima)
 
     def rounding(self, node: Node, readers: Sequence[Node]) -> Rounding:
         if issubclass(node.kind, _CARRIES_ITS_INPUT):
             return Rounding.INPUT
-        if any(issubclass(reader.kind, folded.Exponential) for reader in readers):
+        if issubclass(node.kind, _OF_SCORES) or any(issubclass(one.kind, folded.Exponential) for one in readers):
             return Rounding.FLOAT
         fused = len(readers) == 1 and activations.is_clip(readers[0])
         return Rounding.FLOAT if fused and issubclass(node.kind, _TAKES_AN_ACTIVATION) else Rounding.RANGE
@@ -87,6 +104,8 @@ class DefaultRecipe:
             return reproducible.TableExponential(ranges.get(node.inputs[0]), name=node.name)
         if node.kind is folded.RootMeanSquareNorm:
             return reproducible.ReproducibleNorm(node.config["epsilon"], name=node.name)
+        if node.kind in _UNROUNDED:
+            return _UNROUNDED[node.kind].from_config({**node.config, "name": node.name})
         made = _REPRODUCIBLE.get(node.kind)
         return made(name=node.name) if made else None
 

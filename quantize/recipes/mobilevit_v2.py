@@ -13,16 +13,14 @@ from quantize.graph import Graph, Node
 from quantize.layers import linear_attention as layers
 from quantize.recipe import Ranges, Rounding
 from quantize.recipes.default import DefaultRecipe
-from quantize.settings import MODES
 from quantize.steps import linear_attention
 
 _ROOM = 2.0  # how far fine-tuning may widen the range of a norm
 
 
 class MobileViTv2Recipe(DefaultRecipe):
-    """See `quantize.recipe.Recipe`. No strict 8-bit mode: an exponential and a sum over an image need float."""
+    """See `quantize.recipe.Recipe`."""
 
-    modes = tuple(mode for mode in MODES if mode != "int8_strict")
     reads_row_maxima = (layers.ExponentialWeights,)
 
     def lower(self, graph: Graph, spec: ImageSpec) -> Graph:

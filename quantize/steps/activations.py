@@ -10,20 +10,21 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers.transformers import transformer
 from quantize.graph import Graph, Node, Ref
 
-_SWISH = ("swish", "silu")
+_KINDS: dict[str, type] = {"swish": blocks.Swish, "silu": blocks.Swish, "gelu": transformer.Gelu}  # tf_keras' is exact
 _CLIPS = ("relu", "relu6")
 
 
 def layers_of_their_own(graph: Graph) -> Graph:
-    """An activation inside a convolution or dense layer becomes the layer behind it; swish becomes `blocks.Swish`."""
+    """An activation inside a convolution or dense layer becomes the layer behind it; swish and GELU are ours."""
     for name in list(graph.nodes):
         node = graph.nodes[name]
         inside = node.config.get("activation", "linear")
         if issubclass(node.kind, keras_layers.Activation):
-            if inside in _SWISH:
-                graph = graph.with_nodes(node.made(blocks.Swish))
+            if inside in _KINDS:
+                graph = graph.with_nodes(node.made(_KINDS[inside]))
             elif inside == "linear":
                 graph = graph.without(node.name)
         elif inside != "linear" and isinstance(inside, str):
@@ -35,7 +36,7 @@ def layers_of_their_own(graph: Graph) -> Graph:
 
 
 def _activation(name: str) -> tuple[type, Mapping[str, Any]]:
-    return (blocks.Swish, {}) if name in _SWISH else (keras_layers.Activation, {"activation": name})
+    return (_KINDS[name], {}) if name in _KINDS else (keras_layers.Activation, {"activation": name})
 
 
 def constant_arithmetic(graph: Graph) -> Graph:

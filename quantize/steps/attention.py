@@ -6,11 +6,16 @@ import dataclasses
 from collections.abc import Mapping
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
+import numpy as np
+from tf_keras import layers as keras_layers
 
 from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers.transformers.attention import MixHeads
 from quantize.graph import Graph, Node
 from quantize.layers.folded import AttentionScores, Exponential, WeightedMean
-from quantize.steps.fold import CONVOLUTIONS
+from quantize.layers.patches import MergeByDepth, SplitByDepth
+from quantize.layers.unrounded import PlainScores, ScoreSum
+from quantize.steps.fold import CONVOLUTIONS, axis_of, scale_and_shift
 
 
 def fold_scales(graph: Graph) -> Graph:
@@ -36,6 +41,47 @@ def _maker_of_queries(graph: Graph, softmax: Node) -> Node | None:
             return None
         node = graph.nodes[node.inputs[0]]
     return node if issubclass(node.kind, CONVOLUTIONS) and len(readers[node.name]) == 1 else None
+
+
+def fold_into_heads(graph: Graph) -> Graph:
+    """BatchNorm over the heads, and a factor, behind a dense layer over the heads go into its weights."""
+    for name in graph.names_of(MixHeads):
+        while (after := _only_reader(graph, name)) is not None:
+            if issubclass(after.kind, keras_layers.BatchNormalization) and axis_of(after) == 1:
+                scale, shift = scale_and_shift(after)  # [heads]
+            elif issubclass(after.kind, keras_layers.Rescaling) and np.ndim(after.config["scale"]) == 0:
+                scale, shift = np.asarray(after.config["scale"]), np.asarray(after.config["offset"])
+            else:
+                break
+            mix = graph.nodes[name]  # kernel [heads in, heads out], bias [heads out, 1]
+            bias = mix.weights["bias"] * scale.reshape(-1, 1) + shift.reshape(-1, 1)
+            graph = graph.with_nodes(mix.holding(kernel=mix.weights["kernel"] * scale, bias=bias)).without(after.name)
+    return graph
+
+
+def _only_reader(graph: Graph, name: str) -> Node | None:
+    readers = graph.readers()[name]
+    return readers[0] if len(readers) == 1 else None
+
+
+def mark_scores(graph: Graph) -> Graph:
+    """Sums and products that layers of scores read become such layers: 8-bit files leave them unrounded."""
+    for kind, marked in ((keras_layers.Add, ScoreSum), (blocks.ProductTransposed, PlainScores)):
+        readers = graph.readers()
+        found = [node for node in graph.nodes.values() if node.kind is kind and readers[node.name]]
+        chosen = [node for node in found if all(issubclass(one.kind, blocks.OfScores) for one in readers[node.name])]
+        graph = graph.with_nodes(*(node.made(marked) for node in chosen))
+    return graph
+
+
+def low_rank(graph: Graph) -> Graph:
+    """Patches and heads split and merged by operators of rank 4, where the layers themselves go through rank 7."""
+    splits = [graph.nodes[name] for name in graph.names_of(blocks.SplitPatches)]
+    merges = [graph.nodes[name] for name in graph.names_of(blocks.MergePatches)]
+    return graph.with_nodes(
+        *(node.made(SplitByDepth, **node.config) for node in splits),
+        *(node.made(MergeByDepth, **node.config) for node in merges),
+    )
 
 
 def divide_after_product(graph: Graph) -> Graph:

@@ -15,6 +15,7 @@ import tf_keras
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from quantize import flatfile
 from quantize.layers.folded import ALMOST_1
 
 INPUT_NAME, OUTPUT_NAME = "image", "probability"
@@ -44,7 +45,7 @@ def to_int8(model: tf_keras.Model, output_type: str = "float32") -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = OUTPUT_TYPES[output_type]
-    return _convert(converter, _set_tables)
+    return _convert(converter, flatfile.set_tables, flatfile.drop_signs, flatfile.move_as_8_bits)
 
 
 def to_integer(model: tf_keras.Model, images: np.ndarray, output_type: str = "uint8") -> bytes:
@@ -110,37 +111,6 @@ def _convert(converter: tf.lite.TFLiteConverter, *edits: Callable[[schema.ModelT
     builder = flatbuffers.Builder(len(data) + 4096)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
-
-
-def _set_tables(model: schema.ModelT) -> None:
-    """8 bit -> DEQUANTIZE -> ELU -> QUANTIZE -> 8 bit becomes an 8-bit ELU, which the converter does not make itself.
-
-    Raises:
-      RuntimeError: for an ELU that does not stand between the two.
-    """
-    graph, operator = model.subgraphs[0], schema.BuiltinOperator
-    maker = {output: op for op in graph.operators for output in op.outputs}
-    readers: dict[int, list[schema.OperatorT]] = {}
-    for op in graph.operators:
-        for tensor in op.inputs:
-            readers.setdefault(tensor, []).append(op)
-    needless = []
-    for op in graph.operators:
-        if _code(model, op) != operator.ELU:
-            continue
-        around = [*filter(None, [maker.get(op.inputs[0])]), *readers.get(op.outputs[0], [])]
-        codes = [_code(model, neighbour) for neighbour in around]
-        shared = len(readers[op.inputs[0]]) > 1 or op.outputs[0] in graph.outputs
-        if codes != [operator.DEQUANTIZE, operator.QUANTIZE] or shared:
-            raise RuntimeError("an ELU stands elsewhere than between two 8-bit tensors: it cannot become a table")
-        op.inputs, op.outputs = around[0].inputs, around[1].outputs
-        needless += around
-    graph.operators = [op for op in graph.operators if op not in needless]
-
-
-def _code(model: schema.ModelT, op: schema.OperatorT) -> int:
-    code = model.operatorCodes[op.opcodeIndex]
-    return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def check_input(data: bytes) -> None:

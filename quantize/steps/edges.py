@@ -8,11 +8,10 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 from tf_keras import layers as keras_layers
 
-from mobilevit_tf.errors import UserError
 from mobilevit_tf.image.image_spec import ImageSpec
 from quantize.graph import INPUT, Graph, Node, Ref
 from quantize.layers.folded import EdgeZeros, Sides
-from quantize.steps.fold import CONVOLUTIONS
+from quantize.steps.fold import CONVOLUTIONS, settings_of
 
 
 def copied_edges(graph: Graph) -> Graph:
@@ -46,8 +45,7 @@ def fold_input(graph: Graph, spec: ImageSpec) -> Graph:
     the channels' order go into the first convolution's kernel, the offset into its bias. The zeros around the image
     then stand for the pixel whose value is 0.
 
-    Raises:
-      UserError: where more than one layer reads the image and the spec is not plain.
+    Where several layers read the image, or the first is no convolution, a 1x1 convolution of its own does it.
     """
     low, high = spec.range
     scale = (high - low) / np.asarray(spec.std, np.float64)
@@ -63,10 +61,20 @@ def fold_input(graph: Graph, spec: ImageSpec) -> Graph:
     pad = first if first is not None and first.kind in (EdgeZeros, keras_layers.ZeroPadding2D) else None
     conv = _only_reader(after, pad.name) if pad is not None else first
     if conv is None or not issubclass(conv.kind, CONVOLUTIONS) or "kernel" not in conv.weights:
-        if not spec.is_plain:
-            raise UserError(f"{graph.name} reads the image in several places: its normalisation cannot be folded")
-        return graph
+        return _with_own_convolution(after, (scale, offset), -1 if spec.color_order == "BGR" else 1)
     return _with_first(after, pad, conv, (scale, offset), -1 if spec.color_order == "BGR" else 1)
+
+
+def _with_own_convolution(graph: Graph, scaling: tuple[np.ndarray, np.ndarray], order: int) -> Graph:
+    """The graph behind a 1x1 convolution that normalises plain pixels, where they need it."""
+    scale, offset = scaling  # [3]
+    if order == 1 and np.all(scale == 1) and not np.any(offset):
+        return graph
+    colours = np.ascontiguousarray(np.diag(np.broadcast_to(scale, (3,)))[::order])  # [3, 3] -> kernel [1, 1, 3, 3]
+    weights = {"kernel": colours[np.newaxis, np.newaxis], "bias": np.broadcast_to(offset, (3,)).copy()}
+    config = settings_of(keras_layers.Conv2D(3, 1))
+    conv = Node("normalise", keras_layers.Conv2D, config, (Ref(INPUT),), weights=weights, shape=(*graph.size, 3))
+    return graph.inserted(conv, INPUT)
 
 
 def _only_reader(graph: Graph, name: str) -> Node | None:

@@ -15,6 +15,8 @@ from mobilevit_tf.progress import ProgressBar
 from quantize.settings import FineTuneConfig
 from quantize.steps import settle
 
+BATCH_SIZE = 32
+EMA_DECAY = 0.99  # of the average of the weights, which is what is exported
 _ORDER, _FLIP = range(2)  # streams of the generator
 
 
@@ -24,6 +26,7 @@ def finetune(
     images: np.ndarray,
     spec: ImageSpec,
     config: FineTuneConfig,
+    flip: bool = True,
 ) -> None:
     """Teaches the fake-quantised model to answer as the float model does; in place, ends settled on averaged weights.
 
@@ -34,12 +37,13 @@ def finetune(
       teacher: the folded float model.
       images: uint8 [n, height, width, 3].
       spec: turns them into the models' input.
-      config: epochs, learning rate, seed, ...
+      config: epochs, learning rate, seed.
+      flip: mirror half of the photos.
     """
     batches = list(_batches(len(images), config))
     if not batches:
         return
-    targets = [scores(teacher, images, spec, flip) for flip in ((False, True) if config.flip else (False,))]
+    targets = [scores(teacher, images, spec, mirrored) for mirrored in ((False, True) if flip else (False,))]
     variables = model.trainable_variables
     average = [tf.Variable(variable, trainable=False) for variable in variables]
     step = _step(model, variables, average, spec, config, len(batches))
@@ -47,8 +51,8 @@ def finetune(
         for number, indices in enumerate(batches):
             flips = np.random.default_rng((config.seed, _FLIP, number)).integers(len(targets), size=len(indices))
             batch = np.where(flips[:, None, None, None] == 1, images[indices][:, :, ::-1], images[indices])
-            target = np.stack([targets[flip][index] for flip, index in zip(flips, indices, strict=True)])
-            decay = min(config.ema_decay, (1 + number) / (10 + number))  # follows faster at first
+            target = np.stack([targets[side][index] for side, index in zip(flips, indices, strict=True)])
+            decay = min(EMA_DECAY, (1 + number) / (10 + number))  # follows faster at first
             loss = float(step(tf.constant(spec.normalize(batch)), tf.constant(target), tf.constant(decay, tf.float32)))
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
             bar.update()
@@ -94,7 +98,7 @@ def scores(model: tf_keras.Model, images: np.ndarray, spec: ImageSpec, flip: boo
 
 def _batches(count: int, config: FineTuneConfig) -> Iterator[np.ndarray]:
     """Index arrays of all epochs; the last incomplete batch of an epoch is left out."""
-    size = min(config.batch_size, count)
+    size = min(BATCH_SIZE, count)
     for epoch in range(config.epochs):
         order = np.random.default_rng((config.seed, _ORDER, epoch)).permutation(count)
         yield from order[: count // size * size].reshape(-1, size)

@@ -7,13 +7,15 @@ so that they hold for every family.
 from __future__ import annotations
 
 import dataclasses
-import functools
+from collections.abc import Callable
+from typing import Any
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 from tf_keras import layers as keras_layers
 
 from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers.convolution import StridedDilatedDepthwise
 from mobilevit_tf.layers.dropout import StatelessDropout
 from quantize.graph import Graph, Node, Ref
 
@@ -32,37 +34,99 @@ def fold_batch_norms(graph: Graph) -> Graph:
         conv = graph.nodes.get(norm.inputs[0])
         if conv is None or not _can_take_scale(conv) or len(graph.readers()[conv.name]) > 1:
             continue
-        scale, shift = _scale_and_shift(norm)
+        scale, shift = scale_and_shift(norm)
         bias = conv.weights["bias"] * scale + shift if conv.config["use_bias"] else shift
-        if issubclass(conv.kind, keras_layers.DepthwiseConv2D):
-            # [rows, columns, channels, multiplier], one scale for each of the channels * multiplier outputs
-            kernel = conv.weights["depthwise_kernel"]
-            arrays = {"depthwise_kernel": kernel * scale.reshape(kernel.shape[2:])}
-        else:
-            arrays = {"kernel": conv.weights["kernel"] * scale}  # [rows, columns, in, out]
         config = {**conv.config, "use_bias": True}
-        graph = graph.with_nodes(dataclasses.replace(conv, config=config).holding(**arrays, bias=bias))
+        graph = graph.with_nodes(dataclasses.replace(_scaled(conv, scale), config=config).holding(bias=bias))
         graph = graph.without(norm.name)
     return graph
+
+
+def _scaled(conv: Node, scale: np.ndarray) -> Node:
+    """A convolution whose outputs are multiplied by `scale` [outputs] but for its bias."""
+    if issubclass(conv.kind, keras_layers.DepthwiseConv2D):
+        # [rows, columns, channels, multiplier], one scale for each of the channels * multiplier outputs
+        kernel = conv.weights["depthwise_kernel"]
+        return conv.holding(depthwise_kernel=kernel * scale.reshape(kernel.shape[2:]))
+    return conv.holding(kernel=conv.weights["kernel"] * scale)  # [rows, columns, in, out]
+
+
+def fold_factors(graph: Graph) -> Graph:
+    """A factor behind a convolution goes into its weights, one in front of LayerNorms into their epsilon."""
+    for name in graph.names_of(keras_layers.Rescaling):
+        node, readers = graph.nodes[name], graph.readers()
+        source, factor = graph.nodes.get(node.inputs[0]), np.asarray(node.config["scale"], np.float64)
+        if np.any(node.config["offset"]):
+            continue
+        if source is not None and _can_take_scale(source) and len(readers[source.name]) == 1:
+            conv = _scaled(source, np.broadcast_to(factor, source.shape[-1:]))
+            bias = {"bias": conv.weights["bias"] * factor} if conv.config["use_bias"] else {}
+            graph = graph.with_nodes(conv.holding(**bias)).without(name)
+        elif factor.ndim == 0 and factor > 0 and readers[name] and all(map(_is_layer_norm, readers[name])):
+            # (s x - s m) / sqrt(s^2 v + epsilon) = (x - m) / sqrt(v + epsilon / s^2)
+            epsilons = [one.config["epsilon"] / float(factor) ** 2 for one in readers[name]]
+            norms = [
+                dataclasses.replace(one, config={**one.config, "epsilon": epsilon})
+                for one, epsilon in zip(readers[name], epsilons, strict=True)
+            ]
+            graph = graph.with_nodes(*norms).without(name)
+    return graph
+
+
+def _is_layer_norm(node: Node) -> bool:
+    return issubclass(node.kind, keras_layers.LayerNormalization)
 
 
 def _can_take_scale(node: Node) -> bool:
     return issubclass(node.kind, CONVOLUTIONS) and node.config["activation"] == "linear"
 
 
-def _scale_and_shift(norm: Node) -> tuple[np.ndarray, np.ndarray]:
+def scale_and_shift(norm: Node) -> tuple[np.ndarray, np.ndarray]:
     """y = scale * x + shift of a BatchNorm at inference."""
     scale = norm.weights.get("gamma", 1.0) / np.sqrt(norm.weights["moving_variance"] + norm.config["epsilon"])
     return scale, norm.weights.get("beta", 0.0) - norm.weights["moving_mean"] * scale
+
+
+def axis_of(norm: Node) -> int:
+    """The axis of a BatchNorm's scales, counted with the batch."""
+    axis = norm.config["axis"]
+    first = axis if isinstance(axis, int) else axis[0]
+    return first % (len(norm.shape) + 1)
+
+
+def strided_dilations_as_convolutions(graph: Graph) -> Graph:
+    """A depthwise convolution with a stride and a dilation as the equal one with zeros in its kernel's gaps."""
+    for name in graph.names_of(StridedDilatedDepthwise):
+        node = graph.nodes[name]
+        side, rate, source = node.config["kernel_size"], node.config["rate"], node.inputs[0]
+        kernel = node.weights["depthwise_kernel"]  # [k, k, C, 1] -> [rate * (k - 1) + 1, the same, C, 1]
+        spread = np.zeros((rate * (side - 1) + 1,) * 2 + kernel.shape[2:])
+        spread[::rate, ::rate] = kernel
+        plain = keras_layers.DepthwiseConv2D(len(spread), node.config["strides"], use_bias=node.config["use_bias"])
+        made = node.made(keras_layers.DepthwiseConv2D, **settings_of(plain))
+        pad = padding(f"{name}_pad", source, rate * (side // 2))
+        graph = graph.with_nodes(made.holding(depthwise_kernel=spread))
+        graph = graph.inserted(pad, source, named(name))
+    return graph
+
+
+def settings_of(layer: keras_layers.Layer) -> dict[str, Any]:
+    """A layer's config without its name."""
+    return {key: value for key, value in layer.get_config().items() if key != "name"}
+
+
+def padding(name: str, source: str, edge: int) -> Node:
+    """A node of zeros on every side of what `source` makes."""
+    return Node(name, keras_layers.ZeroPadding2D, settings_of(keras_layers.ZeroPadding2D(edge)), (Ref(source),))
 
 
 def batch_norms_as_convolutions(graph: Graph) -> Graph:
     """A BatchNorm that no convolution could take is a depthwise 1x1 convolution of its own."""
     changed = []
     for norm in graph.nodes.values():
-        if issubclass(norm.kind, keras_layers.BatchNormalization) and len(norm.shape) == 3:
-            scale, shift = _scale_and_shift(norm)
-            made = norm.made(keras_layers.DepthwiseConv2D, kernel_size=1, use_bias=True)
+        if issubclass(norm.kind, keras_layers.BatchNormalization) and axis_of(norm) == len(norm.shape) == 3:
+            scale, shift = scale_and_shift(norm)
+            made = norm.made(keras_layers.DepthwiseConv2D, **settings_of(keras_layers.DepthwiseConv2D(1)))
             kernel = np.reshape(scale, (1, 1, -1, 1))  # [C] -> [1, 1, C, 1]
             changed.append(dataclasses.replace(made, weights={"depthwise_kernel": kernel, "bias": shift}))
     return graph.with_nodes(*changed)
@@ -76,14 +140,16 @@ def average_pools_as_convolutions(graph: Graph) -> Graph:
         size, strides = tuple(pool.config["pool_size"]), tuple(pool.config["strides"])
         if pool.config["padding"] != "valid":  # with "same" the divisor changes at the edges
             continue
-        made = pool.made(keras_layers.DepthwiseConv2D, kernel_size=size, strides=strides, use_bias=False)
+        plain = settings_of(keras_layers.DepthwiseConv2D(size, strides, use_bias=False))
+        made = pool.made(keras_layers.DepthwiseConv2D, **plain)
         kernel = np.full((*size, pool.shape[-1], 1), 1 / np.prod(size))
         changed.append(dataclasses.replace(made, weights={"depthwise_kernel": kernel}))
     return graph.with_nodes(*changed)
 
 
-def _is_named(name: str, node: Node) -> bool:
-    return node.name == name
+def named(name: str) -> Callable[[Node], bool]:
+    """True for the node of that name."""
+    return lambda node: node.name == name
 
 
 def plain_convolutions(graph: Graph) -> Graph:
@@ -108,7 +174,7 @@ def dense_as_convolutions(graph: Graph) -> Graph:
         else:
             pixel = Node(f"{dense.name}_pixel", keras_layers.Reshape, {"target_shape": (1, 1, *source.shape)},
                          (Ref(source.name),), shape=(1, 1, *source.shape))  # fmt: skip
-            graph = graph.inserted(pixel, source.name, functools.partial(_is_named, name))
+            graph = graph.inserted(pixel, source.name, named(name))
             conv = conv.reading({source.name: pixel.name})
         flat = "logits" if graph.output == dense.name else f"{dense.name}_flat"
         graph = graph.with_nodes(dataclasses.replace(conv, shape=(1, 1, *dense.shape)))

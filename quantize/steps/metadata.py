@@ -65,9 +65,10 @@ def _metadata(labels: tuple[str, ...], spec: ImageSpec, info: ModelInfo) -> byte
     ]
     model = schema.ModelMetadataT()
     model.name, model.version, model.author, model.license = info.name, info.version, _AUTHOR, info.license
+    started = f" Training started from {info.origin}." if info.origin else ""
     model.description = (
         f"Classifies a photo into {len(labels)} classes with {_title(info.variant)} ({info.mode}). "
-        f"Training run: {info.run_id or 'unknown'}."
+        f"Training run: {info.run_id or 'unknown'}.{started}"
     )
     model.subgraphMetadata = [graph]
     builder = flatbuffers.Builder(0)

@@ -13,12 +13,15 @@ import numpy as np
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras import quantize_wrapper
 
+from mobilevit_tf.layers.transformers import transformer
+from quantize.graph import ON_REFERENCE
 from quantize.layers import folded, linear_attention
 from quantize.layers.reproducible import FINEST_SCORE, LEVELS
 from quantize.steps.convert import INPUT_RANGE
 
 Range = tuple[float, float]
 LARGEST_RATIO = 512  # of a sum's step to that of an operand
+LARGEST_RESCALING = 64  # of a row's step to that of a class token or its patches
 _EXACT = (
     folded.RootMeanSquareNorm, linear_attention.ImageNorm, folded.AttentionScores, folded.WeightedMean,
 )  # fmt: skip
@@ -31,6 +34,7 @@ def settle(model: tf_keras.Model) -> None:
     """
     share_ranges(model)
     set_exact_steps(model)
+    widen_joined(model)
     widen_operands(model)
     set_weight_ranges(model)
     round_biases(model)
@@ -38,7 +42,7 @@ def settle(model: tf_keras.Model) -> None:
 
 
 def share_ranges(model: tf_keras.Model) -> None:
-    """Gives the layers that feed a concatenation its range.
+    """Gives the layers that feed a concatenation its range; a row with a class token, what it alone reads.
 
     With ranges of their own the converter rescales 8-bit values before the concatenation, and runtimes do not agree
     on how that is rounded: one file would give several answers.
@@ -48,6 +52,22 @@ def share_ranges(model: tf_keras.Model) -> None:
         if isinstance(wrapper.layer, tf_keras.layers.Concatenate):
             for source in sources[wrapper.name]:
                 set_range(source, *get_range(wrapper))
+        elif isinstance(wrapper.layer, transformer.JoinClassToken):
+            for source in sources[wrapper.name]:
+                if source is not None and _value_readers(model, source.name) == [wrapper.name]:
+                    set_range(source, *get_range(wrapper))
+
+
+def _value_readers(model: tf_keras.Model, name: str) -> list[str]:
+    """The layers that read a layer's values, not its size alone."""
+    found = []
+    for reader, parents in _parents(model).items():
+        layer = model.get_layer(reader)
+        kind = getattr(layer, "layer", layer)
+        size_alone = isinstance(kind, transformer.ClassToken) or (isinstance(kind, ON_REFERENCE) and parents[0] != name)
+        if name in parents and not size_alone:
+            found.append(reader)
+    return found
 
 
 def set_exact_steps(model: tf_keras.Model) -> None:
@@ -95,6 +115,22 @@ def widen_operands(model: tf_keras.Model) -> None:
             lowest, highest = get_range(source)
             factor = 2.0 ** max(0, math.ceil(math.log2((high - low) / (highest - lowest) / LARGEST_RATIO)))
             set_range(source, lowest * factor, highest * factor)
+
+
+def widen_joined(model: tf_keras.Model) -> None:
+    """Keeps the 8-bit step of a class token and its patches at 1/64 of their row's or more, by powers of two.
+
+    XNNPACK rescales by 1/256 to 128. In the row they have its steps anyway.
+    """
+    sources = _sources(model)
+    for wrapper in reversed(rounded(model)):
+        if isinstance(wrapper.layer, transformer.JoinClassToken):
+            low, high = get_range(wrapper)
+            for source in sources[wrapper.name]:
+                lowest, highest = get_range(source)
+                ratio = (high - low) / (highest - lowest) / LARGEST_RESCALING
+                factor = 2.0 ** max(0, math.ceil(math.log2(ratio)))
+                set_range(source, lowest * factor, highest * factor)
 
 
 def set_weight_ranges(model: tf_keras.Model) -> None:

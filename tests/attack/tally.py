@@ -11,11 +11,12 @@ FAILURES_SHOWN = 10
 
 @dataclasses.dataclass
 class Tally:
-    """What one part tried, and what fell: a sentence each."""
+    """What one part tried, and what fell: a sentence each; seconds of computing in all its processes."""
 
     part: str
     tried: int = 0
     failures: list[str] = dataclasses.field(default_factory=list)
+    computing: float = 0.0
 
     @contextlib.contextmanager
     def case(self, name: str, count: int = 1) -> Iterator[None]:
@@ -29,10 +30,11 @@ class Tally:
 
 def table(tallies: list[Tally], seconds: dict[str, float]) -> str:
     """One line a part, the sums last, then the failures."""
-    rows = [(one.part, one.tried, len(one.failures), f"{seconds[one.part]:.0f} s") for one in tallies]
-    rows.append(("all", sum(one.tried for one in tallies), sum(len(one.failures) for one in tallies), ""))
-    lines = [f"{'part':<16}{'tried':>8}{'failed':>8}{'took':>9}"]
-    lines += [f"{part:<16}{tried:>8}{failed:>8}{took:>9}" for part, tried, failed, took in rows]
+    rows = [(one.part, one.tried, len(one.failures), seconds[one.part], one.computing) for one in tallies]
+    sums = (sum(column) for column in list(zip(*rows, strict=True))[1:])
+    lines = [f"{'part':<16}{'tried':>8}{'failed':>8}{'took':>9}{'computing':>12}"]
+    for part, tried, failed, took, computing in [*rows, ("all", *sums)]:
+        lines.append(f"{part:<16}{tried:>8}{failed:>8}{took:>7.0f} s{computing:>10.0f} s")
     for one in tallies:
         lines += [f"{one.part}: {failure}" for failure in one.failures[:FAILURES_SHOWN]]
     return "\n".join(lines)

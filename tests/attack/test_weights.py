@@ -6,6 +6,7 @@ import pytest
 
 from attack import forked
 from attack.cases import weight as weight_cases
+from mobilevit_tf.models import model_file
 from mobilevit_tf.pretrained import weight_files
 
 
@@ -17,3 +18,14 @@ def test_a_hostile_weight_file_is_refused_in_seconds_and_little_memory(name, dat
     assert outcome.kind == "refused", outcome
     outcome.require_safe()
     assert outcome.megabytes < 300
+
+
+@pytest.mark.parametrize(("name", "read"), [("weights.pt", weight_files.read), (model_file.NAME, model_file.load)])
+@pytest.mark.parametrize("start", [b"", b"PK\x03\x04", b"\x00\x00\x00\x00\x80\x00\x00\x00{"])
+def test_a_file_of_a_terabyte_that_takes_no_disk_is_refused(name, read, start, tmp_path):
+    with open(tmp_path / name, "wb") as file:
+        file.write(start)
+        file.truncate(2**40)
+    outcome = forked.run(functools.partial(read, tmp_path / name), seconds=10, megabytes=256)
+    assert outcome.kind == "refused", outcome
+    assert f"{name} is larger than 4" in outcome.text

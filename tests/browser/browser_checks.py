@@ -82,6 +82,20 @@ def test_an_uploaded_photo_gets_the_interpreters_scores_and_pixels_bit_for_bit(p
     page.screenshot(path=SCREENSHOTS / "classify.png")
 
 
+def test_where_the_model_looks_is_shown_beside_what_it_saw_until_it_is_switched_off(page):
+    give_photo(page, EXAMPLES / "oleander.jpg")
+    label = max(scores := answer(page), key=scores.get)
+    page.locator("#classify-look input").check()
+    caption = f"Where it looks: orange places matter most to the answer {label}"
+    page.wait_for_selector(f"#classify-seen figcaption:has-text('{caption}')")
+    boxes = [picture.bounding_box() for picture in page.locator("#classify-seen img").all()]
+    assert len(boxes) == 2 and boxes[0]["width"] == boxes[1]["width"] > 150
+    assert answer(page) == scores
+    page.locator("#classify-look input").uncheck()
+    page.wait_for_selector("#classify-seen :text('Where it looks')", state="detached")
+    assert page.locator("#classify-seen img").count() == 1
+
+
 def test_an_example_is_classified_by_keyboard_alone(page, tiny_tflite):
     for _ in range(40):
         page.keyboard.press("Tab")

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from pages import answer, chromium, give_photo, open_page, settle, tab
 
-PHOTO = Path(__file__).parents[2] / "examples" / "dandelion.jpg"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PHOTO = EXAMPLES / "dandelion.jpg"
 
 
 def main() -> None:
-    """preview_classify.png, light; preview_compare.png, dark."""
+    """preview_classify.png and preview_where.png, light; preview_compare.png, dark."""
     url, folder = sys.argv[1], Path(sys.argv[2])
     with chromium() as browser:
         page = open_page(browser, url, 1120, 820)
@@ -24,6 +25,12 @@ def main() -> None:
         answer(page)
         settle(page)
         page.screenshot(path=folder / "preview_classify.png")
+        give_photo(page, EXAMPLES / "oleander.jpg")
+        answer(page)
+        page.locator("#classify-look input").check()
+        page.wait_for_selector("#classify-seen figcaption:has-text('Where it looks')")
+        settle(page)
+        page.locator("#classify-seen").screenshot(path=folder / "preview_where.png")
         page = open_page(browser, url, 1120, 820, "dark")
         tab(page, "Compare")
         give_photo(page, PHOTO, "compare")

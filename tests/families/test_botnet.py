@@ -6,8 +6,8 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
 import pytest
 import tensorflow as tf
+from support import family_checks
 from support import parity_by_layer as parity
-from support import variant_checks as checks
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
@@ -68,18 +68,18 @@ def test_a_map_that_is_not_square_keeps_its_rows_and_columns():
 
 @pytest.fixture
 def small(monkeypatch):
-    """One narrow block a stage."""
+    """One narrow block per stage."""
     monkeypatch.setattr(resnet, "WIDTHS", (8, 16, 32, 64))
     monkeypatch.setattr(botnet, "DEPTHS", (1, 1, 1, 2))
 
 
 def test_it_learns_and_the_gradient_reaches_every_weight(small):
-    checks.assert_learns(ModelConfig("bot50", 10), 32)
-    checks.assert_gradient_reaches_every_weight(build.build(ModelConfig("bot50", 3), 64, 64))
+    family_checks.assert_the_loss_falls(build.build(ModelConfig("bot50", 10), 32, 32))
+    family_checks.assert_gradients_reach_every_weight(build.build(ModelConfig("bot50", 3), 64, 64), drops=False)
 
 
 def test_it_runs_in_litert(small):
-    checks.assert_runs_in_litert(build.build(ModelConfig("bot50", 3), 64, 64))
+    family_checks.assert_tflite_is_equal(build.build(ModelConfig("bot50", 3), 64, 64), drawn=True)
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,12 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
+from support import family_checks
 
-from mobilevit_tf.config import AugmentConfig, ModelConfig, TrainConfig
-from mobilevit_tf.data.digits import DigitsSource
-from mobilevit_tf.distribution import make_strategy
+from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.errors import UserError
-from mobilevit_tf.families.transformers import deit
-from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.layers import dropout
 from mobilevit_tf.models import build, weights
-from mobilevit_tf.train import input_pipeline
-from mobilevit_tf.train.multiscale import plan_epoch
-from mobilevit_tf.train.trainer import Trainer
 from quantize.steps import convert
 
 # Total parameters as tf_keras' documentation has them (EfficientNet-B0 without the 7 statistics of the application's
@@ -43,7 +37,15 @@ FIRST_LAYER = {
     "efficientnet_b0": "stem_conv_pad", "vit_ti": "patch_embedding",
 }  # fmt: skip
 DEEP = ("resnet101", "densenet169")  # the blocks of their smaller sisters, more often
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in PARAMETERS]
+# Half a minute each in training; mobilenet_v2_060 has the blocks of mobilenet_v2, and test_deit.py trains a small DeiT.
+LONG = (*DEEP, "resnet50", "densenet121", "efficientnet_b0", "mobilenet_v2", "vit_ti")
+
+
+def marked(slow: tuple[str, ...]) -> list:
+    """The names, those in `slow` left to the slow tests."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in PARAMETERS]
+
+
 SIGNED = [[-1, -1, -1], [1, 1, 1]]
 STANDARD = [[-2.117904, -2.035714, -1.804444], [2.248908, 2.428571, 2.64]]  # ImageNet's mean and deviation
 
@@ -60,15 +62,11 @@ def test_narrow_mobilenet_is_within_two_percent_of_xxs_for_five_classes():
     assert counts == [952_629, 942_405]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", marked(DEEP))
 def test_baseline_has_the_documented_parameters_and_exports_to_float32_tflite(name):
     model = build.build(ModelConfig(name), 64, 64)
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     assert (model.count_params(), trainable) == PARAMETERS[name]
-    assert model.get_layer("classifier").output_shape == (None, 1000)
-    assert len(weights.to_dict(model)) == len(model.weights)
-    assert all(weight.dtype == "float32" for weight in model.weights)
-    assert not any(type(layer) is tf_keras.layers.Dropout for layer in model.layers)  # it has a hidden state
 
     # Black and white reach the first layer in the range that the architecture was published with.
     first = tf_keras.Model(model.input, model.get_layer(FIRST_LAYER[name]).input)
@@ -85,23 +83,10 @@ def test_baseline_has_the_documented_parameters_and_exports_to_float32_tflite(na
     np.testing.assert_allclose(scores, tf.nn.softmax(model(_images(64, 64))), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", marked(LONG))
 def test_the_loss_of_a_baseline_falls_over_50_steps_on_digits(name):
     size = 64 if name.startswith("mobilenet_v2") else 32  # its BatchNorms need more than one pixel at the end
-    config = TrainConfig(batch_size=16, input_size=size, ema_decay=0.0, strategy="one_device")
-    strategy, source = make_strategy(config.strategy), DigitsSource(0.2)
-    trainer = Trainer(
-        lambda: build.build(ModelConfig(name, 10), size, size), config, ImageSpec(size, size), None, strategy
-    )
-    plan = plan_epoch(source.size("train"), batch_size=16, replicas=1, base_size=size, sizes=(), seed=0, epoch=0)[:50]
-    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), AugmentConfig("none"), config.seed, 0, 0)
-    data = strategy.distribute_datasets_from_function(lambda context: input_pipeline.training_dataset(*arguments))
-    iterator = iter(data)
-    losses = [
-        float(trainer.train_steps(iterator, [1e-3], [step.images], number)[0]) for number, step in enumerate(plan)
-    ]
-    assert len(losses) == 50
-    assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:10])
+    family_checks.assert_the_loss_falls(build.build(ModelConfig(name, 10), size, size))
 
 
 def test_any_size_graph_gives_the_numbers_of_the_fixed_size_graph():
@@ -111,34 +96,6 @@ def test_any_size_graph_gives_the_numbers_of_the_fixed_size_graph():
     assert expected.shape == (2, 5)
     assert np.ptp(expected) > 0
     np.testing.assert_allclose(free(_images(64, 96, 2)), expected, atol=1e-4)
-
-
-def _small_vit(height: int | None, width: int | None) -> tf_keras.Model:
-    image = tf_keras.Input((height, width, 3), name="image")
-    return tf_keras.Model(image, deit.features(image, deit.ViTSize(dim=12, depth=2, ffn_dim=24, drop_path=0.5)))
-
-
-def test_vit_of_any_size_gives_the_numbers_of_the_fixed_size_graph():
-    fixed, free = _small_vit(64, 96), _small_vit(None, None)
-    weights.assign(free, weights.to_dict(fixed))
-    for shape in ((64, 96), (70, 100)):  # the rest that fills no patch of 16 pixels is not seen
-        image = _images(*shape, batch=2)
-        np.testing.assert_allclose(free(image), fixed(image[:, :64, :96]), atol=1e-5)
-    assert (free(_images(64, 96)).numpy() != free(_images(96, 64)).numpy()).any()
-
-
-def test_gradients_of_the_vit_reach_every_weight_and_repeat_for_a_seed():
-    model = _small_vit(32, 32)
-
-    def step(seed):
-        with tf.GradientTape() as tape, dropout.dropout_seed(tf.constant([seed, 0])):
-            loss = tf.reduce_sum(model(_images(32, 32, 8), training=True)[:, 0])
-        return tape.gradient(loss, model.trainable_weights)
-
-    first, again, other = step(1), step(1), step(2)
-    assert all(gradient is not None for gradient in first)
-    np.testing.assert_array_equal(first[0], again[0])
-    assert (first[0].numpy() != other[0].numpy()).any()
 
 
 def test_drop_path_drops_whole_images_and_keeps_the_mean():

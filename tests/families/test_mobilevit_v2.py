@@ -7,18 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from support import family_checks
 
-from mobilevit_tf.config import AugmentConfig, ModelConfig, TrainConfig
-from mobilevit_tf.data.digits import DigitsSource
-from mobilevit_tf.distribution import make_strategy
+from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.families import mobilevit_v2
 from mobilevit_tf.families.mobilevit_v2_sizes import Stage
-from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.layers import blocks, dropout, linear_attention
 from mobilevit_tf.models import weights
-from mobilevit_tf.train import input_pipeline
-from mobilevit_tf.train.multiscale import plan_epoch
-from mobilevit_tf.train.trainer import Trainer
 
 
 def _random(*shape: int, seed: int = 0) -> np.ndarray:
@@ -148,14 +143,4 @@ def test_query_key_and_value_start_as_parts_of_one_convolution():
 
 
 def test_the_loss_falls_over_50_steps_on_digits():
-    size, config = 32, TrainConfig(batch_size=16, input_size=32, ema_decay=0.0, strategy="one_device")
-    strategy, source = make_strategy(config.strategy), DigitsSource(0.2)
-    trainer = Trainer(lambda: _model(10, size), config, ImageSpec(size, size), None, strategy)
-    plan = plan_epoch(source.size("train"), batch_size=16, replicas=1, base_size=size, sizes=(), seed=0, epoch=0)[:50]
-    arguments = (source, input_pipeline.HostPlan(plan, 0, 1), AugmentConfig("none"), config.seed, 0, 0)
-    data = strategy.distribute_datasets_from_function(lambda context: input_pipeline.training_dataset(*arguments))
-    iterator = iter(data)
-    losses = [
-        float(trainer.train_steps(iterator, [1e-3], [step.images], number)[0]) for number, step in enumerate(plan)
-    ]
-    assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:10])
+    family_checks.assert_the_loss_falls(_model(10, 32))

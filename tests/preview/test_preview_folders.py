@@ -2,6 +2,7 @@
 
 import csv
 import io
+import struct
 import zipfile
 from pathlib import Path
 
@@ -58,6 +59,24 @@ def test_too_many_photos_too_long_a_list_and_none_at_all_get_one_sentence(tmp_pa
     with pytest.raises(UserError, match="no photos in there"), folders.collect([zip_of(tmp_path / "e.zip", {})]):
         pass
     with pytest.raises(UserError, match="no photos yet"), folders.collect([]):
+        pass
+
+
+def test_many_zips_and_entries_that_share_their_bytes_get_one_sentence(tmp_path, monkeypatch):
+    archive = zip_of(tmp_path / "a.zip", {"a.png": bytes(60_000_000)}, zipfile.ZIP_DEFLATED)
+    with pytest.raises(UserError, match="51 ZIPs at once: send at most 50"), folders.collect([archive] * 51):
+        pass
+    monkeypatch.setattr(settings, "MAX_ZIP_DIRECTORY_BYTES", 130)  # of two such lists, each 51 bytes
+    with folders.collect([archive] * 2) as entries:
+        assert len(entries) == 2
+    with pytest.raises(UserError, match=r"a\.zip lists more files"), folders.collect([archive] * 3):
+        pass
+    monkeypatch.undo()
+    data = archive.read_bytes()
+    entry = data[data.index(b"PK\x01\x02") : data.index(b"PK\x05\x06")]
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 3_000, 3_000, 3_000 * len(entry), data.index(entry), 0)
+    (tmp_path / "bomb.zip").write_bytes(data[: data.index(entry)] + 3_000 * entry + end)
+    with pytest.raises(UserError, match="lists more bytes than it holds"), folders.collect([tmp_path / "bomb.zip"]):
         pass
 
 

@@ -5,6 +5,7 @@ import json
 import zipfile
 
 import pytest
+from support.commands import ROOT
 
 from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation.tflite_model import INFO_FILE, LABELS_FILE, SPEC_FILE, ModelInfo, read_metadata
@@ -108,3 +109,11 @@ def test_a_part_that_unpacks_without_a_bound_is_not_unpacked(method, monkeypatch
 def test_newer_metadata_asks_for_an_update():
     with pytest.raises(UserError, match="is newer than this reader: update the project"):
         read_metadata(file_with(info={**INFO, "schema_version": 2}), "x.tflite")
+
+
+def test_a_field_that_came_later_is_in_the_file_only_where_it_says_something():
+    with zipfile.ZipFile(ROOT / "models" / "flowers_xxs_int8.tflite") as archive:
+        text = archive.read("model_info.json").decode()
+    assert ModelInfo(**json.loads(text)).to_json() + "\n" == text  # exports keep their bytes
+    later = ModelInfo(**INFO | {"none_of_these": True, "origin": "timm/x@0"})
+    assert json.loads(later.to_json()) == INFO | {"none_of_these": True, "origin": "timm/x@0"}

@@ -1,7 +1,7 @@
 """`python tests/programs/probe_server.py`: probes the files named on stdin, each in a child that is forked off.
 
 What `probe.probe` runs in a fresh process a file, in a process that starts in milliseconds. Answers with one
-JSON line a file: {"status": exit status, or minus the signal that ended the child, "stderr"}.
+JSON line per file: {"status": exit status, or minus the signal that ended the child, "stderr"}.
 """
 
 from __future__ import annotations

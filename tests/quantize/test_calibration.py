@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mobilevit_tf.errors import UserError
+from mobilevit_tf.evaluation import confidence
 from mobilevit_tf.evaluation.evaluate import Evaluation
 from quantize.checks import scores
 from quantize.checks.report import ClassRecall
@@ -51,8 +52,8 @@ def test_settings_that_make_no_sense_are_refused(make, message):
 
 def test_calibration_error_of_a_model_that_is_right_as_often_as_it_says_is_0():
     given = np.array([[0.75, 0.25]] * 4)
-    assert scores.calibration_error(given, np.array([0, 0, 0, 1])) == pytest.approx(0)
-    assert scores.calibration_error(given, np.array([1, 1, 1, 1])) == pytest.approx(0.75)
+    assert confidence.calibration_error(given, np.array([0, 0, 0, 1])) == pytest.approx(0)
+    assert confidence.calibration_error(given, np.array([1, 1, 1, 1])) == pytest.approx(0.75)
 
 
 def test_temperature_of_scores_that_were_sharpened_is_found_again():
@@ -61,22 +62,22 @@ def test_temperature_of_scores_that_were_sharpened_is_found_again():
     y_true = np.array([generator.choice(4, p=row) for row in true_scores])
     sharpened = scores.with_temperature(true_scores, 0.5)
     assert scores.fit_temperature(sharpened, y_true) == pytest.approx(2.0, rel=0.1)
-    assert scores.calibration_error(scores.with_temperature(sharpened, 2.0), y_true) < 0.03
-    assert scores.calibration_error(sharpened, y_true) > 0.1
+    assert confidence.calibration_error(scores.with_temperature(sharpened, 2.0), y_true) < 0.03
+    assert confidence.calibration_error(sharpened, y_true) > 0.1
 
 
 def test_answers_above_the_unsure_threshold_are_right_at_least_95_times_in_100():
     generator = np.random.default_rng(0)
     given = generator.dirichlet(np.full(3, 0.5), 5000)
     y_true = np.array([generator.choice(3, p=row) for row in given])
-    threshold = scores.fit_unsure(given, y_true)
+    threshold = confidence.fit_unsure(given, y_true)
     sure = given.max(1) >= threshold
     assert 0.5 < threshold < 1
     assert (given.argmax(1) == y_true)[sure].mean() >= 0.95
 
 
 def test_a_model_that_is_always_right_is_never_unsure():
-    assert scores.fit_unsure(np.array([[0.6, 0.4], [0.1, 0.9]]), np.array([0, 1])) == 0
+    assert confidence.fit_unsure(np.array([[0.6, 0.4], [0.1, 0.9]]), np.array([0, 1])) == 0
 
 
 def test_changes_name_the_photos_whose_answer_changed_largest_first():

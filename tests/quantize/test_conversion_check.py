@@ -146,7 +146,9 @@ def test_a_wrong_file_is_kept_under_another_name_with_its_report_and_an_older_on
     def upside_down(model, output_type):
         kernel = model.get_layer("quant_classifier").trainable_weights[0]
         kernel.assign(-kernel)
-        return converted(model, output_type)
+        data = converted(model, output_type)
+        kernel.assign(-kernel)
+        return data
 
     monkeypatch.setattr(convert, "to_int8", upside_down)
     output = tmp_path / "model.tflite"

@@ -62,9 +62,10 @@ def test_exponentials_are_8_bit_tables_and_no_exponential_root_or_mean_is_left_i
     codes = [model.operatorCodes[operator.opcodeIndex].builtinCode for operator in graph.operators]
     assert (codes.count(builtin.ELU), codes.count(builtin.EXP), codes.count(builtin.RSQRT)) == (9, 0, 0)
     assert codes.count(builtin.MEAN) == 1  # the pooling, of 8-bit values
+    assert (codes.count(builtin.MAX_POOL_2D), codes.count(builtin.REDUCE_MIN), codes.count(builtin.NEG)) == (9, 0, 0)
     steps = []
     for operator, code in zip(graph.operators, codes, strict=True):
-        if code in (builtin.ELU, builtin.REDUCE_MIN):
+        if code in (builtin.ELU, builtin.MAX_POOL_2D):
             ends = [graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]]
             rounded = schema.TensorType.INT8 if code == builtin.ELU or len(steps) < 6 else schema.TensorType.FLOAT32
             assert [tensor.type for tensor in ends] == [rounded] * 2
@@ -73,6 +74,22 @@ def test_exponentials_are_8_bit_tables_and_no_exponential_root_or_mean_is_left_i
             assert ends[1].quantization.scale[0] == 1 / 256
             assert [int(tensor.quantization.zeroPoint[0]) for tensor in ends] == [127, 127]
     assert steps == [reproducible.table_step((26 + reproducible.SPAN) / 254)] * 6 + [1323 / 65536] * 3
+
+
+def test_no_tensor_has_more_than_4_dimensions_and_no_float_is_transposed(xxs_file):
+    model = schema.ModelT.InitFromPackedBuf(xxs_file.read_bytes(), 0)
+    graph, builtin = model.subgraphs[0], schema.BuiltinOperator
+    assert max(len(tensor.shape) for tensor in graph.tensors if tensor.shape is not None) == 4
+    moved = [op for op in graph.operators if model.operatorCodes[op.opcodeIndex].builtinCode == builtin.TRANSPOSE]
+    assert len(moved) == 6 * 5  # queries, keys, values, maxima, result; layer 5 has a single token
+    assert {graph.tensors[op.inputs[0]].type for op in moved} == {schema.TensorType.INT8}
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*Warning. tf\.lite\.Interpreter is deprecated:UserWarning")
+def test_the_older_runtime_of_tensorflow_takes_the_file_whole(xxs_file):
+    interpreter = tf.lite.Interpreter(str(xxs_file))
+    interpreter.allocate_tensors()
+    assert sum(node["op_name"] == "DELEGATE" for node in interpreter._get_ops_details()) == 1
 
 
 def test_an_elu_that_is_no_exponential_is_refused():

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,12 @@ import pytest
 
 from mobilevit_tf.config import DataConfig
 from mobilevit_tf.data import datasets
+from mobilevit_tf.errors import UserError
 from mobilevit_tf.evaluation import evaluate
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.models import model_file
-from quantize.settings import MODES
+from quantize import job
+from quantize.settings import MODES, CalibrationConfig, FineTuneConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,7 +85,7 @@ def test_same_checkpoint_and_seed_give_the_same_bytes_after_fine_tuning(exported
 def test_a_missed_threshold_leaves_the_older_file(trained_run, tmp_path):
     output = tmp_path / "model.tflite"
     output.write_bytes(b"older")
-    spoiled = ("--epochs=1", "--learning_rate=1")  # fine-tuning at such a rate forgets everything
+    spoiled = ("--epochs=1", "--learning_rate=1", "--calibration_images=64")  # at such a rate it forgets everything
     made = export(f"--run={trained_run}", *spoiled, "--min_agreement=1", f"--output={output}")
     assert made.returncode == 1 and "is below --min_agreement=100.00%" in made.stderr.splitlines()[-1]
     kept = ["model.refused.report.html", "model.refused.report.json", "model.refused.tflite"]
@@ -96,8 +97,10 @@ def test_a_kill_in_the_middle_leaves_the_older_file(trained_run, tmp_path):
     output = tmp_path / "model.tflite"
     output.write_bytes(b"older")
     command = [sys.executable, "quantize/export.py", f"--run={trained_run}", f"--output={output}"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        time.sleep(4)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        while (line := process.stdout.readline()) and line != "exporting int8\n":
+            pass
+        assert line
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert output.read_bytes() == b"older" and sorted(p.name for p in tmp_path.iterdir()) == ["model.tflite"]
@@ -118,11 +121,24 @@ def test_an_unknown_flag_is_refused_before_anything_loads():
     assert made.returncode != 0 and "moed" in made.stderr
 
 
+def test_scores_of_8_bits_are_refused_for_float_files(trained_run):
+    said = sentence(export(f"--run={trained_run}", "--mode=float16", "--output_type=uint8"))
+    assert said.endswith("--output_type=uint8 is for 8-bit files, and float16 always gives float32 scores: leave it "
+                         "out, or choose --mode=int8")  # fmt: skip
+
+
+def refused(run: Path, output: Path, data: str | None = None) -> str:
+    """The sentence of an export in this process; the command around it is the other tests' matter."""
+    with pytest.raises(UserError) as said:
+        job.run(job.Job(run, output, "int8", "float32", CalibrationConfig(), FineTuneConfig()), data=data)
+    return str(said.value)
+
+
 def test_a_truncated_model_is_refused(trained_run, tmp_path):
     shutil.copytree(trained_run, tmp_path / "run")
     path = tmp_path / "run" / model_file.NAME
     path.write_bytes(path.read_bytes()[:1000])
-    assert "truncated or not a safetensors file" in sentence(export(f"--run={tmp_path / 'run'}"))
+    assert "truncated or not a safetensors file" in refused(tmp_path / "run", tmp_path / "a.tflite")
 
 
 def test_a_model_of_another_variant_than_its_header_says_is_refused(trained_run, tmp_path):
@@ -130,7 +146,7 @@ def test_a_model_of_another_variant_than_its_header_says_is_refused(trained_run,
     model = model_file.load(tmp_path / "run")
     weights = {name: value for name, value in model.weights.items() if "layer5" not in name}
     model_file.save(tmp_path / "run", model_file.ModelFile(model.config, model.spec, model.labels, weights, "x"))
-    assert "the file belongs to another variant or setting" in sentence(export(f"--run={tmp_path / 'run'}"))
+    assert "the file belongs to another variant or setting" in refused(tmp_path / "run", tmp_path / "a.tflite")
 
 
 def test_photos_of_other_classes_are_refused(trained_run, tmp_path):
@@ -140,8 +156,7 @@ def test_photos_of_other_classes_are_refused(trained_run, tmp_path):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for index in range(4):
             Image.new("RGB", (8, 8), (index, 0, 0)).save(tmp_path / "photos" / name / f"{index}.png")
-    made = export(f"--run={trained_run}", f"--data={tmp_path / 'photos'}", f"--output={tmp_path / 'a.tflite'}")
-    assert "are not those of" in sentence(made)
+    assert "are not those of" in refused(trained_run, tmp_path / "a.tflite", str(tmp_path / "photos"))
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(trained_run, tmp_path):

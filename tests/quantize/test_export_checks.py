@@ -10,16 +10,17 @@ from support.folded_models import random_weights, rescaled
 
 from mobilevit_tf.config import DataConfig, ModelConfig
 from mobilevit_tf.data import datasets
+from mobilevit_tf.evaluation import scorers
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.models import build
 from mobilevit_tf.models.model_file import ModelFile
-from quantize import exporter
+from quantize import exporter, job
 from quantize.checks import conversion
 from quantize.checks.scores import Fit
 from quantize.exporter import Prepared
 from quantize.settings import CalibrationConfig, FineTuneConfig
-from quantize.steps import finetune, photos
+from quantize.steps import convert, finetune, photos
 
 LABELS = tuple("0123456789")
 
@@ -95,3 +96,31 @@ def test_a_plain_vision_transformer_is_one_partition_in_8_bits_and_answers_as_ke
     assert TFLiteModel(path).partitions == 1
     images = photos.load(made.source, "val", range(2), made.spec)
     conversion.check_layers(conversion.layer_gaps(quantised, path, images, made.spec.normalize(images)))
+
+
+def test_the_float_model_answers_each_photo_once_and_its_file_is_made_once(trained_run, tmp_path, monkeypatch):
+    asked, made = [], []
+    keras, to_float = scorers.keras, convert.to_float
+
+    def counting(model, spec):
+        score = keras(model, spec)
+
+        def counted(images):
+            asked.append(len(images))
+            return score(images)
+
+        return counted
+
+    def converted(model, mode):
+        made.append(mode)
+        return to_float(model, mode)
+
+    monkeypatch.setattr(scorers, "keras", counting)
+    monkeypatch.setattr(convert, "to_float", converted)
+    output, calibrate = tmp_path / "model.tflite", CalibrationConfig(images=8)
+    (report,) = job.run(job.Job(trained_run, output, "float32", "float32", calibrate, FineTuneConfig()))
+    assert sum(asked) == 359 + 359 + 359  # validation photos in both protocols, and held-out training photos
+    assert made == ["float32"]
+    assert report.agreement == report.stretch_agreement == 1 and report.score_distance < 1e-5
+    assert set(report.seconds) == {"calibrate", "float answers", "convert", "compare"}
+    assert min(report.seconds.values()) > 0

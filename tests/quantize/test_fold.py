@@ -11,10 +11,12 @@ from support.folded_models import lowered, trained
 
 from mobilevit_tf.config import ModelConfig
 from mobilevit_tf.image.image_spec import ImageSpec
+from mobilevit_tf.layers import blocks
 from mobilevit_tf.layers.dropout import StatelessDropout
 from mobilevit_tf.models import count
 from quantize import graph
 from quantize.layers import folded as folded_layers
+from quantize.layers import patches
 from quantize.recipe import recipe_of
 
 GONE = (
@@ -76,6 +78,36 @@ def test_normalisation_and_channel_order_move_into_the_stem(color_order):
     assert fill == pytest.approx((0.485, 0.456, 0.406) if color_order == "RGB" else (0.406, 0.456, 0.485))
 
 
+@pytest.mark.parametrize("color_order", ["RGB", "BGR"])
+def test_an_image_that_two_layers_read_is_normalised_by_a_convolution_of_its_own(color_order):
+    image = tf_keras.Input((8, 8, 3), name="image")
+    scaled = tf_keras.layers.Rescaling([2.0, 3.0, 4.0], [-1.0, 0.5, 0.25], name="standardize")(image)
+    parts = [tf_keras.layers.Conv2D(4, 3, name=name)(scaled) for name in ("one", "other")]
+    pooled = tf_keras.layers.GlobalAveragePooling2D(name="pool")(tf_keras.layers.Multiply(name="product")(parts))
+    model = tf_keras.Model(image, tf_keras.layers.Dense(5, name="classifier")(pooled))
+    spec = ImageSpec(8, 8, color_order=color_order, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    exported = graph.build(lowered(model, "tiny", spec))
+    assert exported.get_layer("normalise").kernel.shape == (1, 1, 3, 3)
+    assert "standardize" not in {layer.name for layer in exported.layers}
+    rgb = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    expected = model(spec.normalize(rgb if color_order == "RGB" else rgb[..., ::-1])).numpy()
+    np.testing.assert_allclose(exported(spec.plain().normalize(rgb)), expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_factors_go_into_a_convolution_before_them_and_into_the_epsilon_of_a_norm_behind_them():
+    image = tf_keras.Input((4, 4, 3), name="image")
+    x = tf_keras.layers.Conv2D(8, 1, name="writer", bias_initializer="ones")(image)
+    x = tf_keras.layers.ReLU(name="relu")(tf_keras.layers.Rescaling(3.0, name="behind")(x))
+    x = tf_keras.layers.Rescaling(0.25, name="before")(x)
+    x = tf_keras.layers.LayerNormalization(epsilon=0.1, name="norm")(x)
+    model = tf_keras.Model(image, tf_keras.layers.Dense(5, name="classifier")(tf_keras.layers.Flatten(name="flat")(x)))
+    found = lowered(model, "tiny", ImageSpec(4, 4))
+    assert not {"behind", "before"} & set(found.nodes)
+    assert found.nodes["norm"].config["epsilon"] == pytest.approx(0.1 * 16)
+    images = np.random.default_rng(0).random((2, 4, 4, 3), np.float32)
+    np.testing.assert_allclose(graph.build(found)(images), model(images), atol=1e-5)
+
+
 def test_a_norm_whose_tokens_are_read_elsewhere_stays_a_layer_norm():
     """Centring what writes to the stream would change what the pooling reads."""
     image = tf_keras.Input((4, 4, 3), name="image")
@@ -116,3 +148,13 @@ def test_weighted_mean_of_exponentials_is_attention_with_softmax(spread, offset,
     got = folded_layers.WeightedMean()([folded_layers.Exponential(shift)(scores), values]).numpy()
     assert got.shape == (2, 4, 6, 5)
     np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("patch_size", [1, 2, 4])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_patches_through_rank_4_are_the_patches_of_the_trained_layers(patch_size, swapped):
+    features = np.random.default_rng(0).normal(size=(2, 8, 12, 6)).astype(np.float32)
+    split = patches.SplitByDepth(patch_size, 3, swapped)(features)
+    np.testing.assert_array_equal(split, blocks.SplitPatches(patch_size, 3, swapped)(features))
+    whole = tf.linalg.matrix_transpose(split) if swapped else split
+    np.testing.assert_array_equal(patches.MergeByDepth(patch_size, 3)([whole, features]), features)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -99,8 +100,9 @@ def task_library(path: Path, photos: list[Image.Image], folder: Path) -> np.ndar
     for name, photo in zip(names, photos, strict=True):
         photo.save(name)
     child = subprocess.run(
-        [sys.executable, "-c", TASK_LIBRARY, str(path), *map(str, names)], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", TASK_LIBRARY, str(path), *map(str, names)], capture_output=True, text=True, check=False,
+        env=os.environ | {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"},  # its generated code is of protobuf 3
+    )  # fmt: skip
     assert child.returncode == 0, child.stderr
     return in_order(TFLiteModel(path).labels, [json.loads(line) for line in child.stdout.splitlines()])
 

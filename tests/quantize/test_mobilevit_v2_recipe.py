@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from mobilevit_tf.families import mobilevit_v2
 from mobilevit_tf.families.mobilevit_v2_sizes import Stage
 from mobilevit_tf.image.image_spec import ImageSpec
-from mobilevit_tf.layers import conv_blocks, ends
+from mobilevit_tf.layers import convolution, ends
 from mobilevit_tf.layers import linear_attention as trained_layers
 from mobilevit_tf.models import weights
 from quantize import graph
@@ -24,6 +24,7 @@ from quantize.graph import Graph
 from quantize.layers import linear_attention as layers
 from quantize.recipe import recipe_of
 from quantize.recipes.mobilevit_v2 import RECIPE
+from quantize.settings import MODES
 from quantize.steps import convert, qat
 from quantize.tuning import ranges
 
@@ -32,7 +33,7 @@ SPEC = ImageSpec(14, 16)  # maps of 7 x 8 are enlarged to 8 x 8
 
 def _model() -> tf_keras.Model:
     image = ends.image_input(*SPEC.size)
-    x = conv_blocks.conv_norm(image, 8, "stem", kernel=3, stride=2, act=conv_blocks.SWISH)
+    x = convolution.conv_norm(image, 8, "stem", kernel=3, stride=2, act="swish")
     x = mobilevit_v2._block(x, Stage(12, 8, 2), 2, 0.1, "block")
     x = tf_keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return tf_keras.Model(image, ends.classifier(x, 5, 0.1))
@@ -85,9 +86,9 @@ def _kinds(found: Graph) -> set[type]:
     return {node.kind for node in found.nodes.values()}
 
 
-def test_the_catalogues_models_take_this_recipe_and_no_strict_mode():
+def test_the_catalogues_models_take_this_recipe_and_have_all_modes():
     assert recipe_of("v2_050") is RECIPE
-    assert "int8" in RECIPE.modes and "int8_strict" not in RECIPE.modes
+    assert RECIPE.modes == MODES
 
 
 def test_the_lowered_graph_gives_the_trained_logits_without_scales_and_shifts_of_norms(trained, lowered, images):

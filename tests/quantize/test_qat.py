@@ -55,7 +55,7 @@ def tuned(request, tiny, images):
     found, ranges = tiny
     quantized = qat.apply(found, RECIPE, ranges, frozen=request.param)
     before, limits = quantized.get_layer("quant_classifier").trainable_weights[0].numpy(), qat.output_ranges(quantized)
-    config = FineTuneConfig(epochs=1, learning_rate=1e-2, batch_size=8, frozen_ranges=request.param)
+    config = FineTuneConfig(epochs=2, learning_rate=1e-2, frozen_ranges=request.param)
     finetune.finetune(quantized, graph.build(found), images, SPEC, config)
     return quantized, request.param, before, limits
 

@@ -13,10 +13,11 @@ from quantize.layers import folded
 from quantize.layers.reproducible import (
     COARSEST,
     STEP,
-    NegativeProduct,
+    FloatProduct,
     ReproducibleNorm,
     TableExponential,
     TableWeightedMean,
+    below_row_maxima,
     table_step,
     twice_the_root,
 )
@@ -31,7 +32,7 @@ def test_attention_by_table_is_attention_with_softmax_within_some_percent(limits
     queries[..., 0], keys[..., 0] = 10, 1  # all scores around 10
     values = generator.normal(0, 1, (2, 4, 5, 6)).astype(np.float32)
     expected = tf.matmul(tf.nn.softmax(queries @ keys.swapaxes(2, 3)), values, transpose_b=True).numpy()
-    rises = TableExponential(limits)(NegativeProduct()([queries, keys]))
+    rises = TableExponential(limits)(FloatProduct()([queries, keys]))
     assert (rises.numpy() * 256 == np.round(rises.numpy() * 256)).all()
     assert (rises.numpy().max(-1) == 0).all() and rises.numpy().min() == -255 / 256
     got = TableWeightedMean()([rises, values]).numpy()
@@ -74,12 +75,22 @@ def test_a_norm_is_the_same_number_whichever_way_a_runtime_rounds_the_root():
 @pytest.mark.parametrize(("low", "high"), [(-20.0, 30.0), (-20.0, 29.0)])
 def test_rows_a_little_outside_the_calibrated_maxima_keep_their_weights(low, high):
     rows = tf.constant([[high + 2.5, high + 1.5, 0.0, low - 40], [low - 2.5, low - 3.5, low - 9, low - 40]])
-    weights = TableExponential((low, high))(-rows).numpy() + 255 / 256
-    np.testing.assert_allclose(weights, [[1, np.exp(-1), 0, 0]] * 2, atol=0.1)
+    weights = TableExponential((low, high))(rows[tf.newaxis, tf.newaxis]).numpy() + 255 / 256
+    np.testing.assert_allclose(weights, [[[[1, np.exp(-1), 0, 0]] * 2]], atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "pieces"), [((2, 4, 6, 16), 1), ((1, 3, 5, 64), 1), ((2, 2, 7, 256), 8), ((1, 2, 3, 5, 211), 1)]
+)
+def test_scores_below_their_row_maxima_by_pools(shape, pieces):
+    scores = np.random.default_rng(0).normal(-3, 1, shape).astype(np.float32)
+    found = below_row_maxima(tf.constant(scores)).numpy()
+    assert found.shape == (shape if pieces == 1 else (shape[0], shape[1] * shape[2], pieces, shape[3] // pieces))
+    np.testing.assert_array_equal(found.reshape(shape), scores - scores.max(-1, keepdims=True))
 
 
 def test_a_table_comes_back_from_its_settings():
     table = TableExponential((-4.0, 16.0), name="table")
     again = TableExponential.from_config(json.loads(json.dumps(table.get_config())))
-    scores = np.random.default_rng(0).normal(0, 5, (1, 4, 4)).astype(np.float32)
+    scores = np.random.default_rng(0).normal(0, 5, (1, 2, 4, 4)).astype(np.float32)
     np.testing.assert_array_equal(again(scores), table(scores))

@@ -73,7 +73,8 @@ def test_mutated_files_give_a_sentence_or_a_result(float32, int8_ptq, tmp_path):
         mutated = tmp_path / "mutated.tflite"
         mutated.write_bytes(data[: generator.integers(8, len(data))] if generator.random() < 0.3 else data)
         try:
-            assert 0 <= verify.verify_in_child(float32, mutated, DataConfig("digits"))["agreement"] <= 1
+            report, page = verify.verify_in_child(float32, mutated, DataConfig("digits"))
+            assert 0 <= report.agreement <= 1 and page.startswith("<!DOCTYPE html>")
         except UserError as error:
             assert str(error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -59,8 +60,13 @@ def test_a_terminal_gets_a_bar_that_is_drawn_over_itself():
     assert written.count("\rwork: ") > 5 and "epoch 3" in written
 
 
+IMPORT = re.compile(r"^\s*(from|import) tqdm", re.MULTILINE)
+
+
 def test_every_bar_of_the_project_is_this_one():
     root = Path(__file__).resolve().parents[2]
     folders = ("mobilevit_tf", "quantize", "benchmarks", "preview")
-    users = [path for folder in folders for path in (root / folder).rglob("*.py") if "tqdm" in path.read_text("utf-8")]
+    users = [
+        path for folder in folders for path in (root / folder).rglob("*.py") if IMPORT.search(path.read_text("utf-8"))
+    ]
     assert [path.name for path in users] == ["progress.py"]

@@ -6,11 +6,11 @@ import html
 import io
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
+from reports.html_page import Page
 from support.colored_photos import Photos, png
 
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
@@ -22,7 +22,6 @@ from mobilevit_tf.reports import classes, model_card, plots, training
 
 NASTY = ("rose & <b>thorn</b>", '"><script>alert(1)</script>', "cost $5_$6", "日々草|x")
 IDS = tuple(f"{label}/photo '{index}'.png" for index, label in enumerate(NASTY))
-VOID = {"meta", "img", "br"}
 HISTORY = [
     {"epoch": 1, "train_loss": 1.5, "learning_rate": 2e-3, "images_per_second": 81.4, "seconds": 35.2,
      "val_loss": 1.25, "val_top1": 0.5},
@@ -31,34 +30,6 @@ HISTORY = [
 ]  # fmt: skip
 METRICS = {"top1": 0.5, "train_seconds": 7384.2, "dataset_sha256": "cd" * 32, "versions": {"numpy": "2.1.3"},
            "command": "python train_main.py --data='<my photos>'", "hardware": "Z80, 1 core"}  # fmt: skip
-
-
-class Page(HTMLParser):
-    """Collects what a browser would see, and insists on balanced tags."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.tags, self.links, self.text, self.open, self.handlers = [], [], "", [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.handle_startendtag(tag, attributes)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append(tag)
-        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href", "srcset", "data")]
-        self.handlers += [name for name, _ in attributes if name.startswith("on")]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
-            self.text += data
 
 
 @pytest.fixture
@@ -82,7 +53,7 @@ def _report(folder, evaluation, source, history=HISTORY) -> str:
 def test_page_is_well_formed_and_fetches_and_runs_nothing(tmp_path, evaluation, source):
     text = _report(tmp_path, evaluation, source)
     page = Page(text)
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 6
     assert not {"script", "link", "iframe", "object", "form", "b>"} & set(page.tags)
     assert page.handlers == []
     assert page.links
@@ -115,6 +86,36 @@ def test_surest_mistake_comes_first_with_its_photo(tmp_path, evaluation, source)
     assert len(images) == 2
     pixels = [np.asarray(Image.open(io.BytesIO(base64.b64decode(image))))[50, 50] for image in images]
     np.testing.assert_allclose(pixels, [[180, 20, 0], [90, 20, 0]], atol=4)  # photos 2 and 1
+
+
+def test_mistakes_come_with_what_the_model_sees_in_them(tmp_path, evaluation, source):
+    asked = []
+
+    def look(data: bytes, label: int) -> np.ndarray:
+        asked.append((data, label))
+        return np.full((8, 8, 3), (255, 120, 0), np.uint8)
+
+    training.write_report(tmp_path, "XXS", HISTORY, METRICS, evaluation, source, look=look)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert asked == [(png((180, 20, 0)), 0), (png((90, 20, 0)), 0)]  # photos 2 and 1, taken for class 0
+    assert text.count('src="data:image/jpeg') == 4
+    assert text.count(f'alt="where the model sees {html.escape(NASTY[0])} in it"') == 2
+    assert "orange where the wrong answer loses most" in Page(text).text
+
+
+def test_a_threshold_above_every_score_answers_no_photo(evaluation):
+    assert '"unsure" below 1.00: no photo is answered' in plots.answered(evaluation.scores[:3], np.arange(3), 1.0)
+
+
+def test_a_reliability_diagram_has_a_line_for_each_set_of_scores(evaluation):
+    given = evaluation.scores
+    svg = plots.reliability({"cost $5_$6 <b>": given, "after": given**2}, evaluation.y_true)
+    assert svg.startswith("<svg ") and 'role="img" aria-label="Right answers against their score"' in svg
+    assert "cost $5_$6 &lt;b&gt;" in svg and ">after<" in svg and "<b>" not in svg
+    means, shares, photos = confidence.reliability(given, evaluation.y_true)
+    np.testing.assert_allclose(means, [0.4, 0.7, 0.9, 1])
+    np.testing.assert_allclose(shares, [0, 1, 0, 1])
+    assert photos.tolist() == [1, 1, 1, 1]
 
 
 def test_report_of_a_perfect_run_says_that_nothing_is_wrong(tmp_path, source):
@@ -178,7 +179,7 @@ def test_the_threshold_curve_ends_with_every_photo_answered(evaluation):
 @pytest.mark.parametrize("history", [[], HISTORY[:1], [{"epoch": 1, "train_loss": float("nan"), "learning_rate": 0.1}]])
 def test_short_histories_make_a_page_too(tmp_path, evaluation, source, history):
     page = Page(_report(tmp_path, evaluation, source, history))
-    assert page.tags.count("svg") == (5 if history else 2)
+    assert page.tags.count("svg") == (6 if history else 3)
 
 
 def test_many_classes_make_a_matrix_without_names_and_a_table_with_all(tmp_path):

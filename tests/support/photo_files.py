@@ -79,7 +79,7 @@ def write(path: Path, data: bytes) -> Path:
 
 
 def folder_of_classes(root: Path, counts: dict[str, int], first_seed: int = 0) -> Path:
-    """`root/class/class_0.jpg` and so on: as many different photos a class as `counts` says."""
+    """`root/class/class_0.jpg` and so on: as many different photos per class as `counts` says."""
     seed = first_seed
     for name, count in counts.items():
         (root / name).mkdir(parents=True, exist_ok=True)

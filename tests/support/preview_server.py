@@ -71,5 +71,12 @@ class PreviewServer:
 
     def memory_mb(self) -> float:
         """Resident memory of the process."""
+        return self._status("VmRSS") / 1024
+
+    def peak_memory_mb(self) -> float:
+        """The most that it was so far."""
+        return self._status("VmHWM") / 1024
+
+    def _status(self, field: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+        return int(re.search(rf"{field}:\s+(\d+) kB", status)[1])

@@ -30,7 +30,7 @@ FAILING_DISK = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-ssize_t pread(int file, void *data, size_t size, off_t offset) {
+ssize_t read(int file, void *data, size_t size) {
   char link[64], path[4096];
   snprintf(link, sizeof link, "/proc/self/fd/%d", file);
   ssize_t length = readlink(link, path, sizeof path - 1);
@@ -39,10 +39,9 @@ ssize_t pread(int file, void *data, size_t size, off_t offset) {
     const char *broken = getenv("DISK_BROKEN");  // a file: the disk fails from when it is there
     if (strstr(path, "b_3.jpg") && broken && !access(broken, F_OK)) { errno = EIO; return -1; }
   }
-  ssize_t (*real)(int, void *, size_t, off_t) = dlsym(RTLD_NEXT, "pread");
-  return real(file, data, size, offset);
+  ssize_t (*real)(int, void *, size_t) = dlsym(RTLD_NEXT, "read");
+  return real(file, data, size);
 }
-ssize_t pread64(int file, void *data, size_t size, off_t offset) { return pread(file, data, size, offset); }
 """
 
 

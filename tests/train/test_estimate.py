@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.commands import TINY_RUN, run, train
+from support.commands import run
 
 from mobilevit_tf.config import AugmentConfig, DataConfig, ModelConfig, TrainConfig
 from mobilevit_tf.data import datasets
@@ -95,10 +95,3 @@ from mobilevit_tf.train.run import Run
 Run.fit = lambda run: sys.exit(0)
 exec(compile(open("train_main.py").read(), "train_main.py", "exec"))
 """
-
-
-def test_a_run_with_a_recipe_gets_no_other_proposed(tmp_path):
-    result = train(f"--model_dir={tmp_path}")
-    assert result.returncode == 0, result.stdout
-    assert "2 epochs of 12 steps: about" in result.stdout and "--input_size=" in " ".join(TINY_RUN)
-    assert "for this many photos" not in result.stdout

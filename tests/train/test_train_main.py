@@ -34,6 +34,12 @@ def test_a_run_leaves_model_metrics_report_card_and_checkpoints(finished):
     assert f"python quantize/export.py --run={run_dir}" in output
 
 
+def test_a_run_with_a_recipe_says_how_long_it_takes_and_gets_no_other_proposed(finished):
+    _, output = finished
+    assert "2 epochs of 12 steps: about" in output and "--input_size=" in " ".join(TINY_RUN)
+    assert "for this many photos" not in output
+
+
 def test_the_model_file_holds_the_ema_weights_that_the_metrics_name(finished):
     run_dir, _ = finished
     model = model_file.load(run_dir)

@@ -26,7 +26,7 @@ class ConViTSize:
     """Token width (Table 1); the rest is the same for every size.
 
     Patch side in pixels, layers, those of them that are gated, heads, greatest drop-path rate (DeiT's recipe, section
-    3). `grid` is that of the learned positions: 224 / 16 a side; other sizes interpolate.
+    3). `grid` is that of the learned positions: 224 / 16 per side; other sizes interpolate.
     """
 
     dim: int
@@ -69,7 +69,7 @@ def neighbours(num_heads: int) -> np.ndarray:
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class PositionGate(keras_layers.Layer):
+class PositionGate(blocks.OfScores):
     """Called on (attention weights [B, heads, N, N], a map [B, H, W, any]): mixes in attention by position, N = H * W.
 
     Attention by position is the softmax, over the keys, of a dense layer on the offset (dx, dy, dx^2 + dy^2) from query
@@ -153,7 +153,4 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
       UserError: for an input without a whole patch.
     """
     size = SIZES[config.variant]
-    ends.check_size(config.variant, height, width, size.patch)
-    image = ends.image_input(height, width)
-    x = features(ends.standardize(image), size)
-    return tf_keras.Model(image, ends.classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    return ends.model(config, height, width, lambda image: features(image, size), least=size.patch)

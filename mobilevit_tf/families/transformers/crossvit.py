@@ -21,9 +21,9 @@ from mobilevit_tf.layers.dropout import StatelessDropout
 from mobilevit_tf.layers.transformers import bicubic, transformer
 
 BRANCHES = ("small", "large")
-PATCHES = (12, 16)  # pixels a side (Table 1); the large ones are those of the image resized from 240 to 224
+PATCHES = (12, 16)  # pixels per side (Table 1); the large ones are those of the image resized from 240 to 224
 SCALE = (14, 15)  # 224 / 240
-LEAST = 18  # pixels a side, whose 14 / 15 hold one large patch
+LEAST = 18  # pixels per side, whose 14 / 15 hold one large patch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +177,5 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
     Raises:
       UserError: for an input without a whole patch of both branches.
     """
-    ends.check_size(config.variant, height, width, LEAST)
-    image = ends.image_input(height, width)
-    x = features(ends.standardize(image), SIZES[config.variant])
-    return tf_keras.Model(image, classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    size = SIZES[config.variant]
+    return ends.model(config, height, width, lambda image: features(image, size), least=LEAST, classify=classifier)

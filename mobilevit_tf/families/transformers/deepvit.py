@@ -119,7 +119,5 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
     Raises:
       UserError: for a smaller input.
     """
-    ends.check_size(config.variant, height, width, STRIDE)
-    image = ends.image_input(height, width)
-    x = features(ends.to_signed(image), SIZES[config.variant])
-    return tf_keras.Model(image, ends.classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    size = SIZES[config.variant]
+    return ends.model(config, height, width, lambda image: features(image, size), least=STRIDE, scaled=ends.to_signed)

@@ -23,7 +23,7 @@ class LocalViTSize:
 
     Patch side in pixels, token width and layers are DeiT-Ti's (arXiv 2012.12877, Table 1), with 4 heads as the authors'
     code has it; the expansions and activations are those compared in section 4.2. `grid` is that of the learned
-    positions: 224 / 16 a side; other sizes interpolate.
+    positions: 224 / 16 per side; other sizes interpolate.
     """
 
     expansion: int
@@ -40,12 +40,6 @@ SIZES = {
     "localvit_t": LocalViTSize(expansion=4, squeeze=4),  # 768 / 192, the reduction of the published model
     "localvit_t_mlp6": LocalViTSize(expansion=6, squeeze=0),
 }
-
-
-def _norm(x: tf_keras.KerasTensor, name: str) -> tf_keras.KerasTensor:
-    return keras_layers.BatchNormalization(
-        momentum=blocks.BATCH_NORM_MOMENTUM, epsilon=blocks.BATCH_NORM_EPSILON, name=f"{name}_bn"
-    )(x)
 
 
 def _act(x: tf_keras.KerasTensor, size: LocalViTSize, name: str) -> tf_keras.KerasTensor:
@@ -66,15 +60,16 @@ def _local_feed_forward(x: tf_keras.KerasTensor, size: LocalViTSize, name: str) 
     """1x1, depthwise 3x3, 1x1 and the addition: [B, H, W, C] -> the same."""
     hidden = size.expansion * size.dim
     y = transformer.dense(x, hidden, f"{name}_expand", use_bias=False)
-    y = _act(_norm(y, f"{name}_expand"), size, f"{name}_expand")
+    y = _act(transformer.batch_norm(y, f"{name}_expand_bn"), size, f"{name}_expand")
     y = keras_layers.DepthwiseConv2D(
         3, padding="same", use_bias=False, depthwise_initializer=blocks.kaiming(depthwise=True),
         name=f"{name}_depthwise",
     )(y)  # fmt: skip
-    y = _act(_norm(y, f"{name}_depthwise"), size, f"{name}_depthwise")
+    y = _act(transformer.batch_norm(y, f"{name}_depthwise_bn"), size, f"{name}_depthwise")
     if size.squeeze:
         y = _squeeze_excite(y, size.squeeze, f"{name}_squeeze")
-    y = _norm(transformer.dense(y, size.dim, f"{name}_project", use_bias=False), f"{name}_project")
+    y = transformer.dense(y, size.dim, f"{name}_project", use_bias=False)
+    y = transformer.batch_norm(y, f"{name}_project_bn")
     return keras_layers.Add(name=f"{name}_add")([x, y])
 
 
@@ -115,7 +110,4 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
       UserError: for an input without a whole patch.
     """
     size = SIZES[config.variant]
-    ends.check_size(config.variant, height, width, size.patch)
-    image = ends.image_input(height, width)
-    x = features(ends.standardize(image), size)
-    return tf_keras.Model(image, ends.classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    return ends.model(config, height, width, lambda image: features(image, size), least=size.patch)

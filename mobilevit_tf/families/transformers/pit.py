@@ -24,7 +24,7 @@ class PiTSize:
     """Of each stage: token width, transformer layers, heads; the feed-forward networks are 4 times as wide (Table 1).
 
     The greatest drop-path rate is that of the training recipe, DeiT's (section 4.1). `grid` is that of the learned
-    positions: (224 - 16) / 8 + 1 a side; other sizes interpolate.
+    positions: (224 - 16) / 8 + 1 per side; other sizes interpolate.
     """
 
     dims: tuple[int, ...]
@@ -42,7 +42,7 @@ def _pool(
 ) -> tuple[tf_keras.KerasTensor, tf_keras.KerasTensor]:
     """Row [B, 1, 1 + H * W, C] and any map [B, H, W, .] -> class token [B, 1, 1, dim], patches [B, H / 2, W / 2, dim].
 
-    H / 2 and W / 2 are rounded up. Two filters a channel: channel c gives 2c and 2c + 1, as groups do in PyTorch.
+    H / 2 and W / 2 are rounded up. Two filters per channel: channel c gives 2c and 2c + 1, as groups do in PyTorch.
     """
     token = transformer.TakeClassToken(name=f"{name}_take_class")(row)
     patches = transformer.TakePatches(name=f"{name}_take_patches")([row, patches])
@@ -84,7 +84,5 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
     Raises:
       UserError: for an input without a whole patch.
     """
-    ends.check_size(config.variant, height, width, PATCH)
-    image = ends.image_input(height, width)
-    x = features(ends.standardize(image), SIZES[config.variant])
-    return tf_keras.Model(image, ends.classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    size = SIZES[config.variant]
+    return ends.model(config, height, width, lambda image: features(image, size), least=PATCH)

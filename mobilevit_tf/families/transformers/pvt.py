@@ -101,7 +101,5 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
     Raises:
       UserError: for a smaller input.
     """
-    ends.check_size(config.variant, height, width, MIN_SIZE)
-    image = ends.image_input(height, width)
-    x = features(ends.standardize(image), Size())
-    return tf_keras.Model(image, ends.classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    size = Size()
+    return ends.model(config, height, width, lambda image: features(image, size), least=MIN_SIZE)

@@ -195,7 +195,5 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
     Raises:
       UserError: for a smaller input.
     """
-    ends.check_size(config.variant, height, width, STRIDE)
-    image = ends.image_input(height, width)
-    x = features(ends.standardize(image), SIZES[config.variant], config.rates[0])
-    return tf_keras.Model(image, ends.classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    size, dropout = SIZES[config.variant], config.rates[0]
+    return ends.model(config, height, width, lambda image: features(image, size, dropout), least=STRIDE)

@@ -139,7 +139,4 @@ def build(config: ModelConfig, height: int | None = None, width: int | None = No
       UserError: for an input without a place for the last stage.
     """
     size = SIZES[config.variant]
-    ends.check_size(config.variant, height, width, size.least)
-    image = ends.image_input(height, width)
-    x = features(ends.standardize(image), size)
-    return tf_keras.Model(image, ends.classifier(x, config.num_classes, config.rates[1]), name=config.variant)
+    return ends.model(config, height, width, lambda image: features(image, size), least=size.least)

@@ -9,9 +9,11 @@ import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
 
+from mobilevit_tf.layers import blocks
+
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class MixHeads(tf_keras.layers.Layer):
+class MixHeads(blocks.OfScores):
     """A dense layer over the heads of attention's scores or weights: [B, heads, T, S] -> the same shape.
 
     Talking heads (arXiv 2003.02436), re-attention (arXiv 2103.11886). The kernel is [heads in, heads out].

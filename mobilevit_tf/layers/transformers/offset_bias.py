@@ -8,14 +8,13 @@ from typing import Any
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
 import tf_keras
-from tf_keras import layers as keras_layers
 
 from mobilevit_tf.layers import blocks, shapes
 from mobilevit_tf.layers.transformers import bicubic
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class TokenBias(keras_layers.Layer):
+class TokenBias(blocks.OfScores):
     """Scores [B, heads, 1, 1 + N] of a global token: scale * scores + a bias for itself, and one for all patches."""
 
     def __init__(self, scale: float, **kwargs: Any) -> None:
@@ -38,7 +37,7 @@ class TokenBias(keras_layers.Layer):
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class OffsetBias(keras_layers.Layer):
+class OffsetBias(blocks.OfScores):
     """Called on (scores [B, heads, T, T], a map [B, H, W, any]): scale * scores + a learned bias, N = H * W.
 
     Args:

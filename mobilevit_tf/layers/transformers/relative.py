@@ -12,7 +12,7 @@ from mobilevit_tf.layers import blocks
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class RelativeScores(tf_keras.layers.Layer):
+class RelativeScores(blocks.OfScores):
     """q . (r_height + r_width) of two tables (arXiv 2101.11605, section 3; arXiv 1904.09925, section 3.1).
 
     Queries [B, H, W, heads * c] -> scores [B, heads, H * W, H * W] of query and key. Row d + H - 1 of `rows`

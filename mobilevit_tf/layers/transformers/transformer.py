@@ -16,16 +16,10 @@ import tensorflow as tf
 import tf_keras
 from tf_keras import layers as keras_layers
 
-from mobilevit_tf.layers import blocks
+from mobilevit_tf.layers import blocks, shapes
 from mobilevit_tf.layers.dropout import StatelessDropPath
 
 LAYER_NORM_EPSILON = 1e-6  # of the reference implementations, T2T-ViT and parts of PVT excepted
-
-
-def _sides(features: tf.Tensor) -> list[int | tf.Tensor]:
-    """[H, W] of [B, H, W, C]: Python ints where they are known, scalars of the graph where they are not."""
-    known = features.shape[1:3]
-    return list(known) if None not in known else tf.unstack(tf.shape(features)[1:3])
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
@@ -55,7 +49,7 @@ class PositionEmbedding(keras_layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         fits = tuple(inputs.shape[1:3]) == self.grid
-        return inputs + tf.cast(self.embedding if fits else self._resized(_sides(inputs)), inputs.dtype)
+        return inputs + tf.cast(self.embedding if fits else self._resized(shapes.sides(inputs)), inputs.dtype)
 
     def _resized(self, sides: Sequence[int | tf.Tensor]) -> tf.Tensor:
         """The table as [H, W, C]. Interpolation is two matrix products: TFLite has no operator for bicubic resizing."""
@@ -74,7 +68,7 @@ class PositionEmbedding(keras_layers.Layer):
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
 class ClassToken(keras_layers.Layer):
-    """Called on any [B, ..., C]: the learned class token [B, 1, 1, C], one copy an image.
+    """Called on any [B, ..., C]: the learned class token [B, 1, 1, C], one copy per image.
 
     Args:
       position: adds a learned position of its own.
@@ -123,7 +117,7 @@ class TakePatches(keras_layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         row, reference = inputs
-        shape = (tf.shape(row)[0], *_sides(reference), row.shape[-1])
+        shape = (tf.shape(row)[0], *shapes.sides(reference), row.shape[-1])
         return tf.reshape(row[:, :, 1:], shape)  # [B, 1, HW, C] -> [B, H, W, C]
 
 
@@ -219,7 +213,7 @@ def block(
 
 
 def drop_path_rates(greatest: float, depth: int) -> list[float]:
-    """One rate a layer, rising linearly from 0 (arXiv 1603.09382, section 3)."""
+    """One rate per layer, rising linearly from 0 (arXiv 1603.09382, section 3)."""
     return [greatest * index / max(depth - 1, 1) for index in range(depth)]
 
 

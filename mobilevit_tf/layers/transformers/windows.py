@@ -30,10 +30,25 @@ def _neighbourhoods(features: tf.Tensor, window: int) -> tf.Tensor:
     """[B, H, W, C] -> [B, M, 9 * w, C]: the places of every block's neighbours and itself, block by block."""
     cut = _cut(features, window, border=1)
     rows, columns = (side - 2 for side in shapes.sides(cut))
-    around = [cut[:, row : row + rows, column : column + columns] for row in range(3) for column in range(3)]
-    # 9 x [B, rows, columns, w * C] -> [B, rows, columns, 9 * w * C] -> [B, M, 9 * w, C]
+    # By threes: XNNPACK has no concatenation of nine tensors.
+    around = [
+        tf.concat([cut[:, row : row + rows, column : column + columns] for column in range(3)], -1) for row in range(3)
+    ]
+    # 3 x 3 x [B, rows, columns, w * C] -> [B, rows, columns, 9 * w * C] -> [B, M, 9 * w, C]
     channels = features.shape[-1]
     return tf.reshape(tf.concat(around, -1), (tf.shape(features)[0], rows * columns, 9 * window**2, channels))
+
+
+def _copies(token: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
+    """[B, 1, 1, C] -> [B, count, 1, C]: where the count is known by concatenations, since XNNPACK has no TILE."""
+    if tf.is_tensor(count):
+        return tf.tile(token, (1, count, 1, 1))
+    copies, doubled = None, token  # 1, 2, 4, ... copies
+    for bit in reversed(f"{count:b}"):
+        if bit == "1":
+            copies = doubled if copies is None else tf.concat([copies, doubled], 1)
+        doubled = tf.concat([doubled, doubled], 1)
+    return copies
 
 
 class _Windowed(keras_layers.Layer):
@@ -83,7 +98,7 @@ class SplitNeighbourhoods(_Windowed):
         around = _neighbourhoods(features, self.window)
         batch, count, channels = tf.shape(around)[0], tf.shape(around)[1], features.shape[-1] // self.num_heads
         count = count if around.shape[1] is None else around.shape[1]
-        seen = tf.concat([tf.tile(token, (1, count, 1, 1)), around], axis=2)  # [B, M, 1 + 9 * w, C]
+        seen = tf.concat([_copies(token, count), around], axis=2)  # [B, M, 1 + 9 * w, C]
         # [B, M, S, C] -> [B, M, S, heads, c] -> [B, M, heads, S, c], or [B, M, heads, c, S] swapped
         seen = tf.reshape(seen, (batch, count, 1 + 9 * self.window**2, self.num_heads, channels))
         return tf.transpose(seen, (0, 1, 3, 4, 2) if self.swapped else (0, 1, 3, 2, 4))
@@ -108,7 +123,7 @@ class MergeBlocks(_Windowed):
 
 
 @tf_keras.utils.register_keras_serializable("mobilevit_tf")
-class BlockBias(_Windowed):
+class BlockBias(_Windowed, blocks.OfScores):
     """Called on (scores [B, M, heads, w, 1 + 9 * w], a map [B, H, W, any]): scale * scores + a learned bias.
 
     The bias belongs to the offset from query to key, up to 2 * window - 1 in each direction, or to the global token.

@@ -57,6 +57,8 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield "png 9,999 x 9,999 grey of 16 bits", _flat_png(9_999, 9_999, 0, 16)
     yield "png 100,000,000 x 1", _flat_png(100_000_000, 1, 0)
     yield "png of a huge claim", png_of(2**31 - 1, 2**31 - 1, 8, 6, b"")
+    webp = "2f0ea7c319075081540820000a1a02495bbced8f8f88e87f0000"  # all of one colour, lossless
+    yield "webp 9,999 x 9,999 in 46 bytes", b"RIFF&\0\0\0WEBPVP8L\x19\0\0\0" + bytes.fromhex(webp)
     yield "jpeg 4,000,000 comments", _after_start(jpeg, _segment(0xFE, b"") * 4_000_000)
     yield "jpeg exif in 250 segments", _after_start(jpeg, _segment(0xE1, b"Exif\0\0" + bytes(60_000)) * 250)
     yield "jpeg exif of shared blocks", _after_start(jpeg, _segment(0xE1, b"Exif\0\0" + _ifd(5_400, 65_000)))

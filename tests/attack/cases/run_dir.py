@@ -70,8 +70,11 @@ def model_files() -> Iterator[tuple[str, bytes]]:
         yield f"header: {name}", safetensors.numpy.save(WEIGHTS, header)
     for name, tensors in weights():
         yield f"weights: {name}", safetensors.numpy.save(tensors, HEADER)
-    entry = b'{"__metadata__":%s,"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}' % json.dumps(HEADER).encode()
-    yield "weights: bfloat16", struct.pack("<Q", len(entry)) + entry + b"\0\0"
+    for kind, shape in (("BF16", "[1]"), ("F8_E4M3", "[2]"), ("F4", "[4]"), ("F32", "[0, 9223372036854775808]")):
+        size = 0 if kind == "F32" else 2
+        tensor = f'{{"dtype":"{kind}","shape":{shape},"data_offsets":[0,{size}]}}'
+        entry = f'{{"__metadata__":{json.dumps(HEADER)},"w":{tensor}}}'.encode()
+        yield f"weights: {kind} {shape}", struct.pack("<Q", len(entry)) + entry + bytes(size)
     yield "header: no metadata", safetensors.numpy.save(WEIGHTS)
     yield "empty", b""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import struct
 import zipfile
@@ -82,6 +83,11 @@ def hostile() -> Iterator[tuple[str, bytes]]:
     yield "a call of os.system", _raw_zip(b"\x80\x02cos\nsystem\nX\x05\0\0\0false\x85R.")
     header = b'{"a":{"dtype":"F32","shape":[1000000000,1000000000],"data_offsets":[0,4]}}'
     yield "safetensors of a huge claim", struct.pack("<Q", len(header)) + header + bytes(4)
+    for kind, shape in (("100 dimensions", [1] * 100), ("0 x 2**63", [0, 2**63]), ("0 x 2**200", [0] + [2**20] * 10)):
+        size = 4 if 0 not in shape else 0
+        entry = {"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}}
+        header = json.dumps(entry, separators=(",", ":")).encode()
+        yield f"safetensors of {kind}", struct.pack("<Q", len(header)) + header + bytes(size)
     yield "safetensors header of 2**60", struct.pack("<Q", 2**60) + b"{" + bytes(100)
     nested = b'{"__metadata__":' + b"[" * 1_000_000
     yield "safetensors header nested", struct.pack("<Q", len(nested)) + nested

@@ -32,7 +32,9 @@ def small(height, width):
     return family_checks.model(lambda image: ceit.features(image, SMALL), height, width)
 
 
-@pytest.mark.parametrize(("stored", "grid"), [("224x224", (14, 14)), ("192x192", (12, 12))])
+@pytest.mark.parametrize(
+    ("stored", "grid"), [pytest.param("224x224", (14, 14), marks=pytest.mark.slow), ("192x192", (12, 12))]
+)
 def test_logits_equal_the_reference(stored, grid):
     size = dataclasses.replace(ceit.Size(), grid=grid)
     assert parity.error("ceit_t", stored, lambda image: ceit.features(image, size), RULES) < 1e-5

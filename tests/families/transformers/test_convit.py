@@ -29,7 +29,9 @@ SMALL = convit.ConViTSize(96, patch=8, depth=2, gated=1, drop_path=0.2, grid=(4,
 
 
 @pytest.mark.parametrize("name", ["convit_ti", pytest.param("convit_ti_plus", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("stored", "grid"), [("224x224", (14, 14)), ("192x192", (12, 12))])
+@pytest.mark.parametrize(
+    ("stored", "grid"), [pytest.param("224x224", (14, 14), marks=pytest.mark.slow), ("192x192", (12, 12))]
+)
 def test_logits_equal_the_reference(name, stored, grid):
     size = dataclasses.replace(convit.SIZES[name], grid=grid)
     assert parity.error(name, stored, lambda image: convit.features(image, size), RULES) < 1e-5

@@ -34,7 +34,7 @@ def small(height, width):
     ("name", "side"),
     [
         ("deepvit_16", 192),
-        ("deepvit_s", 192),
+        pytest.param("deepvit_s", 192, marks=pytest.mark.slow),
         pytest.param("deepvit_16", 224, marks=pytest.mark.slow),
         pytest.param("deepvit_s", 224, marks=pytest.mark.slow),
     ],

@@ -28,7 +28,9 @@ def _positions_as_a_map(state):
 
 
 @pytest.mark.parametrize("name", ["pit_ti", pytest.param("pit_xs", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("stored", "grid"), [("224x224", (27, 27)), ("256x256", (31, 31))])
+@pytest.mark.parametrize(
+    ("stored", "grid"), [("224x224", (27, 27)), pytest.param("256x256", (31, 31), marks=pytest.mark.slow)]
+)
 def test_logits_equal_the_reference(name, stored, grid):
     size = dataclasses.replace(pit.SIZES[name], grid=grid)
     error = parity.error(name, stored, lambda image: pit.features(image, size), RULES, prepare=_positions_as_a_map)

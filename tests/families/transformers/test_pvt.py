@@ -36,7 +36,7 @@ def small(height, width):
     return family_checks.model(lambda image: pvt.features(image, SMALL), height, width)
 
 
-@pytest.mark.parametrize("side", [224, 192])
+@pytest.mark.parametrize("side", [pytest.param(224, marks=pytest.mark.slow), 192])
 def test_logits_equal_the_reference(side):
     size = dataclasses.replace(pvt.Size(), image=(side, side))
     assert parity.error("pvt_tiny", f"{side}x{side}", lambda image: pvt.features(image, size), RULES) < 1e-5

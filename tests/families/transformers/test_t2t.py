@@ -38,10 +38,10 @@ def _gain(name):
 @pytest.mark.parametrize(
     ("name", "stored", "scale"),
     [
-        ("t2t_vit_7", "224x224", None),
         ("t2t_vit_7", "192x192", None),
         ("t2t_vit_7", "224x224_qk256", 256**-0.5),
-        ("t2t_vit_12", "192x192", None),
+        pytest.param("t2t_vit_7", "224x224", None, marks=pytest.mark.slow),
+        pytest.param("t2t_vit_12", "192x192", None, marks=pytest.mark.slow),
         pytest.param("t2t_vit_12", "224x224", None, marks=pytest.mark.slow),
         pytest.param("t2t_vit_12", "224x224_qk256", 256**-0.5, marks=pytest.mark.slow),
     ],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.commands import run, start
 
-BATCH = 480  # photos of a step over all replicas: three steps an epoch
+BATCH = 480  # photos of a step over all replicas: three steps per epoch
 
 
 @pytest.mark.parametrize("replicas", [2, 8])

@@ -73,6 +73,15 @@ class OpenModelTest {
     }
 
     @Test
+    fun aThresholdThatStrangersFittedSaysNoneOfThese() {
+        open(ModelFiles.withJson("model_info.json", "unsure_below" to 1.01, "none_of_these" to true))
+        assertEquals(activity.getString(R.string.none_of_these), Screen.text(activity.findViewById(R.id.headline)))
+        open(ModelFiles.withJson("model_info.json", "unsure_below" to 0.0, "none_of_these" to true))
+        val best = Screen.app.session.state.answer!!.guesses.first().label
+        assertEquals(best, Screen.text(activity.findViewById(R.id.headline)))
+    }
+
+    @Test
     fun everyBadModelIsOneSentenceAndTheOldOneStays() {
         val flatbuffer = ModelFiles.shipped
         val bad = mapOf(

@@ -32,3 +32,6 @@ class Guesses(private val parent: ViewGroup) {
         const val FAINT = 0.45f
     }
 }
+
+/** What an answer below the threshold is called. */
+fun rejected(answer: Answer): Int = if (answer.noneOfThese) R.string.none_of_these else R.string.unsure

@@ -104,7 +104,7 @@ class LiveViews(
     override fun onSurfaceTextureUpdated(texture: SurfaceTexture) = Unit
 
     private fun showAnswer(answer: Answer, framesPerSecond: Double?) {
-        headline.text = if (answer.unsure) activity.getString(R.string.unsure) else answer.guesses.first().label
+        headline.text = if (answer.unsure) activity.getString(rejected(answer)) else answer.guesses.first().label
         guesses.show(answer)
         times.text = activity.getString(R.string.times, answer.inferenceMs, answer.preprocessMs)
         if (framesPerSecond != null) times.append(activity.getString(R.string.frames_per_second, framesPerSecond))

@@ -44,7 +44,7 @@ class MainViews(private val activity: Activity, private val onSample: (String) -
 
     private fun showAnswer(answer: Answer) {
         val best = answer.guesses.first()
-        headline.text = if (answer.unsure) activity.getString(R.string.unsure) else best.label
+        headline.text = if (answer.unsure) activity.getString(rejected(answer)) else best.label
         detail.visible(answer.unsure)
         if (answer.unsure) detail.text = activity.getString(R.string.unsure_detail, best.label)
         times.text = activity.getString(R.string.times, answer.inferenceMs, answer.preprocessMs)

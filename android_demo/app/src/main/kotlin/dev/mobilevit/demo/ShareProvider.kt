@@ -34,7 +34,7 @@ class ShareProvider : OneFileProvider(SHARED) {
             val rows = answer.guesses.map {
                 context.getString(R.string.guess_spoken, it.label, percent.format(it.score.toDouble()))
             }
-            val unsure = if (answer.unsure) listOf(context.getString(R.string.unsure)) else emptyList()
+            val unsure = if (answer.unsure) listOf(context.getString(rejected(answer))) else emptyList()
             return (unsure + rows + model).joinToString("\n")
         }
     }

@@ -27,7 +27,8 @@ class LiveScores(private val labels: List<String>, private val limits: AnswerLim
         val edge = if (first) 0.0 else if (unsure) MARGIN else -MARGIN
         unsure = best < minOf(limits.unsureBelow + edge, maxOf(limits.unsureBelow, HIGHEST))
         val guesses = Answer.guesses(labels, mean, limits.results)
-        return LiveAnswer(Answer(guesses, unsure, median(preprocessMs), median(inferenceMs)), framesPerSecond())
+        val answer = Answer(guesses, unsure, median(preprocessMs), median(inferenceMs), limits.noneOfThese)
+        return LiveAnswer(answer, framesPerSecond())
     }
 
     private fun framesPerSecond(): Double {

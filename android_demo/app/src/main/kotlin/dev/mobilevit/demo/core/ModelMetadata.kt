@@ -10,6 +10,7 @@ import org.json.JSONException
  * @property name shown to people.
  * @property unsureBelow top score below which the answer is "unsure", in [0, 1].
  * @property license of the weights.
+ * @property noneOfThese below [unsureBelow] the photo shows none of the classes; older files do not say so.
  */
 class ModelMetadata(
     val labels: List<String>,
@@ -17,6 +18,7 @@ class ModelMetadata(
     val name: String,
     val unsureBelow: Double,
     val license: String,
+    val noneOfThese: Boolean,
 ) {
     companion object {
         const val LABELS_FILE = "labels.txt"
@@ -53,6 +55,7 @@ class ModelMetadata(
                     Strict.line(json.opt("name"), LONGEST_NAME),
                     Strict.finite(json.opt("unsure_below")),
                     Strict.line(json.opt("license"), LONGEST_LICENSE),
+                    if (json.has("none_of_these")) json.getBoolean("none_of_these") else false,
                 )
             } catch (error: JSONException) {
                 throw DemoException(Problem.BAD_METADATA, error)

@@ -16,7 +16,8 @@ data class Settings(
     val liveTimes: Boolean = true,
     val liveFrame: Boolean = true,
 ) {
-    fun limits(metadata: ModelMetadata) = AnswerLimits(results, threshold?.let { it / 100.0 } ?: metadata.unsureBelow)
+    fun limits(metadata: ModelMetadata) =
+        AnswerLimits(results, threshold?.let { it / 100.0 } ?: metadata.unsureBelow, metadata.noneOfThese)
 
     companion object {
         val THREADS = listOf(1, 2, 4)
