@@ -28,6 +28,7 @@ from quantize.graph import Graph, Node
 from quantize.recipe import Ranges, Recipe, Rounding, recipe_of
 from quantize.settings import TUNING_PHOTOS, CalibrationConfig, FineTuneConfig
 from quantize.steps import calibration, convert, finetune, metadata, photos, qat
+from quantize.tuning import ranges, reconstruct
 
 NO_FLIP = ("digits",)  # data whose mirror image is something else
 _DEPARTURE_PHOTOS = 16
@@ -119,12 +120,11 @@ def calibrate(prepared: Prepared, lowered: Graph) -> Calibrated:
     recipe = prepared.recipe
     first = recipe.cheapen(lowered, {})
     outputs, maxima = observed(recipe, first)
-    images, model = prepared.calibration_images, graph.build(first)
-    ranges = calibration.ranges(model, outputs, maxima, images, prepared.spec)
+    found = ranges.ranges(first, outputs, maxima, prepared.calibration_images, prepared.spec)
     fixed = {node.name: recipe.fixed_range(node) for node in first.nodes.values()}
-    ranges |= {name: limits for name, limits in fixed.items() if limits is not None}
-    cheapened = recipe.cheapen(lowered, {name: ranges[name] for name in maxima})
-    return Calibrated(lowered, cheapened, ranges, graph.build(cheapened))
+    found |= {name: limits for name, limits in fixed.items() if limits is not None}
+    cheapened = recipe.cheapen(lowered, {name: found[name] for name in maxima})
+    return Calibrated(lowered, cheapened, found, graph.build(cheapened))
 
 
 def observed(recipe: Recipe, cheapened: Graph) -> tuple[list[str], list[str]]:
@@ -164,15 +164,18 @@ def with_fit(calibrated: Calibrated, fit: Fit) -> Calibrated:
         part.with_nodes(divided(part.nodes[_CLASSIFIER])) for part in (calibrated.lowered, calibrated.cheapened)
     )
     low, high = calibrated.ranges[_CLASSIFIER]
-    ranges = {**calibrated.ranges, _CLASSIFIER: (low / fit.temperature, high / fit.temperature)}
+    limits = {**calibrated.ranges, _CLASSIFIER: (low / fit.temperature, high / fit.temperature)}
     model, none = graph.build(cheapened), fit.strangers > 0
-    return Calibrated(lowered, cheapened, ranges, model, fit.temperature, fit.unsure_below, none)
+    return Calibrated(lowered, cheapened, limits, model, fit.temperature, fit.unsure_below, none)
 
 
 def quantise(prepared: Prepared, calibrated: Calibrated, epochs: int) -> tf_keras.Model:
-    """The fake-quantised model for any batch size, fine-tuned for `epochs`."""
+    """The fake-quantised model for any batch size, its weights rounded layer by layer, fine-tuned for `epochs`."""
     tune = dataclasses.replace(prepared.tune, epochs=epochs)
     quantised = qat.apply(calibrated.cheapened, prepared.recipe, calibrated.ranges, frozen=tune.frozen_ranges)
+    reconstruct.reconstruct(
+        quantised, calibrated.cheapened, calibrated.float_model, prepared.calibration_images, prepared.spec
+    )
     if epochs:
         flip = prepared.source.name not in NO_FLIP
         images = photos.load(prepared.source, "train", prepared.usable[:TUNING_PHOTOS], prepared.spec)

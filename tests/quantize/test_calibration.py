@@ -11,7 +11,7 @@ from mobilevit_tf.evaluation.evaluate import Evaluation
 from quantize.checks import scores
 from quantize.checks.report import ClassRecall
 from quantize.settings import CalibrationConfig, FineTuneConfig
-from quantize.steps import attention, calibration, photos
+from quantize.steps import attention, photos
 
 LABELS = np.array([0] * 90 + [1] * 8 + [2] * 2)
 
@@ -117,14 +117,6 @@ def test_every_fourth_training_photo_is_held_out_of_what_fine_tuning_looks_at():
     assert held_out.tolist() == [3, 7, 11]
     assert usable.tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19]
     assert photos.hold_out(3, tuning_images=9)[1].tolist() == []
-
-
-def test_a_range_leaves_out_the_most_extreme_values():
-    counts = np.full(100, 1000)
-    assert calibration.within(counts, -1, 1) == (-1, 1)
-    counts[0] = counts[-1] = 1
-    counts[1] = 2
-    assert calibration.within(counts, -1, 1) == pytest.approx((-0.96, 0.98))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from quantize.layers import linear_attention as layers
 from quantize.recipe import recipe_of
 from quantize.recipes.mobilevit_v2 import RECIPE
 from quantize.settings import MODES
-from quantize.steps import calibration, convert, qat
+from quantize.steps import convert, qat
+from quantize.tuning import ranges
 
 SPEC = ImageSpec(14, 16)  # maps of 7 x 8 are enlarged to 8 x 8
 
@@ -77,8 +78,8 @@ def calibrated(lowered, images) -> tuple[Graph, Mapping[str, tuple[float, float]
     first = RECIPE.cheapen(lowered, {})
     outputs, maxima = observed(RECIPE, first)
     assert maxima == [f"block_transformer{index}_attention_query" for index in range(2)]
-    ranges = calibration.ranges(graph.build(first), outputs, maxima, images, SPEC)
-    return RECIPE.cheapen(lowered, {name: ranges[name] for name in maxima}), ranges
+    limits = ranges.ranges(first, outputs, maxima, images, SPEC)
+    return RECIPE.cheapen(lowered, {name: limits[name] for name in maxima}), limits
 
 
 def _kinds(found: Graph) -> set[type]:

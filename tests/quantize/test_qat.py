@@ -13,7 +13,8 @@ from mobilevit_tf.image.image_spec import ImageSpec
 from quantize import exporter, graph
 from quantize.recipe import recipe_of
 from quantize.settings import FineTuneConfig
-from quantize.steps import calibration, convert, finetune, qat, settle
+from quantize.steps import convert, finetune, qat, settle
+from quantize.tuning import ranges
 
 SPEC, RECIPE = ImageSpec(64, 64), recipe_of("tiny")
 
@@ -32,7 +33,7 @@ def tiny(images):
 
 def calibrated(found, images) -> dict[str, tuple[float, float]]:
     outputs, maxima = exporter.observed(RECIPE, found)
-    return calibration.ranges(graph.build(found), outputs, maxima, images, SPEC)
+    return ranges.ranges(found, outputs, maxima, images, SPEC)
 
 
 def test_weights_are_rounded_in_one_range_a_channel(tiny):

@@ -1,6 +1,6 @@
 """The preview under load: what it answers, what it refuses and how, and what memory it takes.
 
-    PYTHONPATH=.:tests python benchmarks/preview_load.py
+    PYTHONPATH=.:tests python benchmarks/load/preview_load.py
 
 Every photo is different, and its score is known from the model itself: a lost or mixed-up answer shows. Prints a table
 for docs/preview.md.
@@ -30,7 +30,7 @@ from support.preview_server import PreviewServer
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.reports import run_facts
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models" / "flowers_xxs_int8.tflite"
 PHOTOS, FOLDER, PARALLEL, QUEUED = 200, 5_000, 200, 1_300
 CLIENTS, TIMEOUT_S = 8, 1_200
