@@ -1,8 +1,9 @@
 """Does a GPU take a file whole, and what does it answer? `python benchmarks/runtimes/gpu_check.py [--models=xxs,...]`.
 
 LiteRT's WebGPU accelerator compiles for any Vulkan device; `make test-gpu` gives it SwiftShader, which computes on the
-CPU. Checked for each file: every operator is on the GPU; scores are within 1e-3 (float) or 0.02 (int8, which the GPU
-computes in float) of the CPU's; the best class is the CPU's wherever the CPU's two best are farther apart than that.
+CPU. Checked for each file: every operator is on the GPU; scores are near the CPU's (TOLERANCE); the best class is the
+CPU's wherever the CPU's two best scores are more than CLEAR apart. An int8 file's bound is wide: the GPU computes it in
+float, and random weights magnify what 8 bits round.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from mobilevit_tf import catalog
 from mobilevit_tf.evaluation.tflite_model import TFLiteModel
 from mobilevit_tf.image import pixels
 
-TOLERANCE = {"float32": 1e-3, "float16": 1e-3, "int8_ptq": 0.02}
+TOLERANCE = {"float32": 1e-3, "float16": 1e-3, "int8_ptq": 0.1}
+CLEAR = 0.04
 _FAMILIES = ("mobilevit", "mobilevit_v2")
 flags.DEFINE_list("models", None, "Of the catalogue; unset: every MobileViT.")
 flags.DEFINE_integer("size", 256, "Input size in pixels.", lower_bound=64)
@@ -53,7 +55,7 @@ def check(path: Path, mode: str, photos: int) -> str:
     cpu = np.array([model.scores(image) for image in images])
     whole, gpu = gpu_scores(path, [tensor[np.newaxis] for tensor in tensors])
     largest, best = float(np.abs(gpu - cpu).max()), np.sort(cpu, 1)[:, -2:]
-    clear = best[:, 1] - best[:, 0] > 2 * TOLERANCE[mode]
+    clear = best[:, 1] - best[:, 0] > CLEAR
     same = gpu.argmax(1) == cpu.argmax(1)
     print(
         f"{path.stem}: whole {whole}, largest difference {largest:.1e}, same top-1 {same.sum()} of {photos}", flush=True

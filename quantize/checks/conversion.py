@@ -29,7 +29,8 @@ from quantize.steps import settle
 MAX_STEPS = 2.0  # root mean square over one channel, in 8-bit steps of the layer's output
 MAX_MOVED = 0.05  # mean over photos of the share of the scores that moves to other classes
 CLOSE = 0.1  # the two best scores of an answer that rounding may change
-_MOVES = ("TRANSPOSE", "RESHAPE")  # carry a layer's name, and may have its shape in another order
+# Carry a layer's name, and may have its shape in another order.
+_MOVES = ("TRANSPOSE", "RESHAPE", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE")
 CHANGED = 0.01  # share of other answers that may change, at least one
 
 
