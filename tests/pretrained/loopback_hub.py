@@ -8,6 +8,9 @@ import threading
 import urllib.parse
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from support.commands import ROOT, environment
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 BLOCK = b"\0" * 2**20
@@ -101,6 +104,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self._answer(200, {"Content-Length": str(len(content))}, content[: len(content) // 2])
         return self._answer(200, {}, bytes(len(content)) if fault == "other" else content)
+
+
+def environment_of(hub: Hub, home: Path) -> dict[str, str]:
+    """This process's environment with the hub's address and a cache of its own, and without what keeps from it."""
+    own = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    other = {"HF_HUB_OFFLINE", "NO_PROXY", "no_proxy"}  # the preview sets them for its own process
+    return {name: value for name, value in environment(**own).items() if name not in other}
 
 
 @contextlib.contextmanager

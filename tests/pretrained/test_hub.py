@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pretrained.loopback_hub import COMMIT, serve
-from support.commands import ROOT, environment
+from pretrained.loopback_hub import COMMIT, environment_of, serve
+from support.commands import ROOT
 
 from mobilevit_tf import catalog
 from mobilevit_tf.errors import UserError
@@ -32,8 +32,7 @@ def fetch(hub, tmp_path):
     """Runs the program in a process of its own, whose environment names hub and cache; "" removes a variable."""
 
     def fetch(*arguments, **extra):
-        own = {"PYTHONPATH": str(ROOT), "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home")}
-        variables = environment(**(own | extra))
+        variables = environment_of(hub, tmp_path / "home") | extra
         clean = {name: value for name, value in variables.items() if value}
         command = [sys.executable, str(FETCH), *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=clean, cwd=ROOT, timeout=120, check=False)

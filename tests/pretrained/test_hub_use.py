@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from pretrained.loopback_hub import COMMIT, serve
+from pretrained.loopback_hub import COMMIT, environment_of, serve
 from safetensors.numpy import save
-from support.commands import ROOT, environment
+from support.commands import ROOT
 from support.published import reference, tiny, torch_zip
 
 from mobilevit_tf import catalog
@@ -25,7 +25,7 @@ def run(tmp_path):
 
     def run(files, *command):
         with serve(files) as hub:
-            variables = environment(HF_ENDPOINT=hub.endpoint, HF_HOME=str(tmp_path / "home"))
+            variables = environment_of(hub, tmp_path / "home")
             command = [sys.executable, *map(str, command)]
             return subprocess.run(command, capture_output=True, text=True, env=variables, cwd=ROOT, check=False)
 

@@ -189,7 +189,7 @@ def test_color_order_says_what_the_file_expects_and_rgb_flips_it(tmp_path, sourc
     ("flags", "part"),
     [
         (["--output=run", "--sorce=x"], "unrecognized arguments: --sorce=x"),
-        (["--output=run"], "pass --source=FILE, or --evaluate=DATA"),
+        (["--output=run"], "pass --source=FILE_OR_NAME, or --evaluate=DATA"),
         (["--output=run", "--source=x", "--variant=m"], "invalid choice: 'm'"),
         (["--output=run", "--source=x", "--labels=y", "--num_classes=3"], "not both"),
         (["--output=run", "--source=none.bin"], "no file at none.bin"),

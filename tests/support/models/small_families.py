@@ -37,7 +37,7 @@ from mobilevit_tf.families.transformers import (
     t2t,
     vil,
 )
-from mobilevit_tf.layers import conv_blocks, ends
+from mobilevit_tf.layers import convolution, ends
 from mobilevit_tf.models import build
 
 SIZE = 64  # pixels a side
@@ -89,7 +89,7 @@ def _crossvit() -> tf_keras.Model:
 
 def _mobilevit_v2() -> tf_keras.Model:
     image = ends.image_input(SIZE, SIZE)
-    x = conv_blocks.conv_norm(image, 8, "stem", kernel=3, stride=2, act=conv_blocks.SWISH)
+    x = convolution.conv_norm(image, 8, "stem", kernel=3, stride=2, act="swish")
     x = mobilevit_v2._block(x, Stage(12, 8, 2), 2, 0.1, "block")
     x = keras_layers.GlobalAveragePooling2D(name="pool")(x)
     return tf_keras.Model(image, ends.classifier(x, CLASSES, 0.1))
