@@ -25,15 +25,6 @@ ROOT = Path(__file__).resolve().parents[1]
 HEAD = "| data | seed | classes | photos | float % | file % | agreement % | distance | partitions | minutes | outcome |"
 RULE = f"|---|{'---:|' * 9}---|"
 
-flags.DEFINE_list("data", None, "Folders or tables of photos, or TFDS data sets; NAME:TRAIN:VAL names a set's splits.")
-flags.DEFINE_string("data_dir", None, "Where TFDS data sets are prepared.")
-flags.DEFINE_list("seeds", ["0"], "Each data set is trained once for each.")
-flags.DEFINE_integer("epochs", 10, "Of every run.")
-flags.DEFINE_integer("input_size", 128, "Side of the square input in pixels.")
-flags.DEFINE_enum("mode", "int8", MODES, "Of the export.")
-flags.DEFINE_string("output_dir", "runs/wild", "Where the run directories and files are.")
-flags.DEFINE_string("output", None, "Results file whose section to write, such as benchmarks/RESULTS.md.")
-
 FLAGS = flags.FLAGS
 
 
@@ -113,6 +104,20 @@ def _line(row: Row) -> str:
     return f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
 
 
+def _define_flags() -> None:
+    """Of the command alone: whoever imports the tables keeps its own flags."""
+    flags.DEFINE_list(
+        "data", None, "Folders or tables of photos, or TFDS data sets; NAME:TRAIN:VAL names a set's splits."
+    )
+    flags.DEFINE_string("data_dir", None, "Where TFDS data sets are prepared.")
+    flags.DEFINE_list("seeds", ["0"], "Each data set is trained once for each.")
+    flags.DEFINE_integer("epochs", 10, "Of every run.")
+    flags.DEFINE_integer("input_size", 128, "Side of the square input in pixels.")
+    flags.DEFINE_enum("mode", "int8", MODES, "Of the export.")
+    flags.DEFINE_string("output_dir", "runs/wild", "Where the run directories and files are.")
+    flags.DEFINE_string("output", None, "Results file whose section to write, such as benchmarks/RESULTS.md.")
+
+
 def _main(argv: list[str]) -> None:
     if not FLAGS.data:
         raise UserError("--data is missing: expected folders, tables or TFDS data sets separated by commas")
@@ -129,4 +134,5 @@ def _main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    _define_flags()
     run_cli(lambda: app.run(_main))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -22,10 +23,10 @@ from mobilevit_tf.models.model_file import ModelFile
 from quantize import exporter, graph
 from quantize.checks import conversion, runtime
 from quantize.settings import MODES, CalibrationConfig, FineTuneConfig
+from quantize.steps import finetune
 
 SPEC = ImageSpec(SIZE, SIZE)
 LABELS = tuple(str(digit) for digit in range(CLASSES))
-TUNE = FineTuneConfig(epochs=1, batch_size=8, images=16)
 QUICK = ("shufflenet_v2",)  # in the ordinary suite
 DYNAMIC = {"t2t_vit_7": 4, "espnetv2_100": 2}  # partitions of that mode in LiteRT 2.3
 
@@ -42,7 +43,8 @@ def _prepared(name: str) -> tuple[exporter.Prepared, graph.Graph, np.ndarray]:
     values = random_weights(model)
     weights.assign(model, values)
     file = ModelFile(ModelConfig(name, CLASSES), SPEC, LABELS, values, "small")
-    prepared = exporter.prepare(file, DigitsSource(0.2), CalibrationConfig(images=8), TUNE)
+    prepared = exporter.prepare(file, DigitsSource(0.2), CalibrationConfig(images=8), FineTuneConfig())
+    prepared = dataclasses.replace(prepared, usable=prepared.usable[: finetune.BATCH_SIZE])  # one step of fine-tuning
     lowered = prepared.recipe.lower(graph.read(model, values), SPEC)
     return prepared, lowered, model(SPEC.normalize(_photos()), training=False).numpy()
 
