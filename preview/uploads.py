@@ -12,7 +12,8 @@ from typing import Any
 from preview import gradio_setup  # isort: skip (decides how Gradio is loaded)
 import gradio as gr
 from gradio.blocks import Block
-from gradio.route_utils import GradioMultiPartParser, MultiPartException
+from gradio.route_utils import GradioMultiPartParser
+from starlette.formparsers import MultiPartException
 
 from mobilevit_tf.errors import BadImage, UserError
 from preview import settings
@@ -27,7 +28,7 @@ def _files_alone(parser: GradioMultiPartParser) -> None:
         raise MultiPartException("only files are uploaded here")
 
 
-GradioMultiPartParser.on_headers_finished = _files_alone  # type: ignore[method-assign]
+GradioMultiPartParser.on_headers_finished = _files_alone  # type: ignore[method-assign,assignment]
 
 
 class _AsSent(Block):
