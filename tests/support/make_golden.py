@@ -1,7 +1,7 @@
 """Makes the golden vectors that Python and the app's Kotlin both check: `python tests/support/make_golden.py`.
 
 tests/golden/ holds small files only. Large pictures are drawn from a formula (`synthetic`) that both languages repeat;
-results are stored as SHA-256 of their bytes. `tests/test_golden.py` and android_demo/jvm_tests read them.
+results are stored as SHA-256 of their bytes. `tests/image/test_golden.py` and android_demo/jvm_tests read them.
 """
 
 from __future__ import annotations
