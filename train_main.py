@@ -126,7 +126,7 @@ def data_config() -> DataConfig:
     own = load_data_config(evaluated)
     flags_of = {field.name: _RENAMED.get(f"data.{field.name}", field.name) for field in dataclasses.fields(own)}
     given = {name: FLAGS[flag].value for name, flag in flags_of.items() if FLAGS[flag].present}
-    return dataclasses.replace(own, **given)
+    return dataclasses.replace(own, **{"none_of_these": None} | given)  # an evaluation looks at the classes alone
 
 
 def _run_dir(config: RunConfig) -> Path:

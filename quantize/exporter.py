@@ -146,10 +146,7 @@ def held_out_answers(prepared: Prepared, score: Scorer) -> tuple[np.ndarray, np.
 
 def stranger_answers(prepared: Prepared, score: Scorer) -> np.ndarray:
     """float32 [m, N]: the float model's scores for those photos of none of the classes that fit the threshold."""
-    images = strangers.load(strangers.halves(prepared.source.strangers)[0], prepared.spec)
-    if not len(images):
-        return np.empty((0, len(prepared.model.labels)), np.float32)
-    return scorers.in_batches(score, images)
+    return strangers.scores_of(score, strangers.halves(prepared.source.strangers)[0], prepared.spec)
 
 
 def with_fit(calibrated: Calibrated, fit: Fit) -> Calibrated:

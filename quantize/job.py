@@ -202,7 +202,7 @@ def _data_config(
     has_config = data is None or (folder / run_dir.CONFIG).exists()
     config = run_dir.load_data_config(folder) if has_config else DataConfig()
     if data is not None and data != config.data:
-        config = dataclasses.replace(config, data=data, train_split=None, val_split=None)
+        config = dataclasses.replace(config, data=data, train_split=None, val_split=None, none_of_these=None)
     if none_of_these is not None:
         config = dataclasses.replace(config, none_of_these=none_of_these)
     return config if data_dir is None else dataclasses.replace(config, data_dir=data_dir)

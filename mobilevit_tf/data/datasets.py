@@ -45,8 +45,9 @@ def check(config: DataConfig) -> None:
       UserError: nothing of that name, with names that come close; or not prepared while there is no network.
     """
     data, on_disk = config.data, is_folder(config) or is_table(config)
-    if config.none_of_these is not None and not Path(config.none_of_these).expanduser().is_dir():
-        raise UserError(f"there is no folder {config.none_of_these}: expected photos of none of the classes")
+    strange = config.none_of_these
+    if strange is not None and not (strange and Path(strange).expanduser().is_dir()):
+        raise UserError(f"there is no folder {strange or repr('')}: expected photos of none of the classes")
     splits.group_pattern(config.val_groups)
     if config.val_groups is not None and not on_disk:
         raise UserError(f"val_groups is for a folder or a table of photos: {data} has no paths")

@@ -7,6 +7,7 @@ no gradient, so that it tells the truth of an 8-bit file too. No TensorFlow.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,7 +20,7 @@ _PATCH = 1 / 4  # its side over the photo's
 _FAINT = 0.5  # a loss, in log-odds, that is shown in full; where no place loses as much, the whole picture is fainter
 _SMALLEST = 1e-3  # a score is taken as at least this far from 0 and 1: 8-bit files give exact zeros
 _HEAT = np.array([255, 120, 0], np.float32)
-_AT_ONCE = 16
+_AT_ONCE, _MOST_BYTES = 16, 2**25  # covered photos, and their pixels, that are in memory together
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,21 +58,30 @@ def look(score: Scorer, image: np.ndarray, label: int | None = None, places: int
         for side, part in zip((height, width), patch, strict=True)
     )
     boxes = [(slice(top, top + patch[0]), slice(left, left + patch[1])) for top in tops for left in lefts]
-    covered = np.repeat(image[np.newaxis], len(boxes) + 1, axis=0)  # the last one is the whole photo
     color = image.mean((0, 1)).round().astype(np.uint8)
-    for picture, box in zip(covered, boxes, strict=False):
-        picture[box] = color
-    scores = np.concatenate([score(covered[start : start + _AT_ONCE]) for start in range(0, len(covered), _AT_ONCE)])
-    label = int(scores[-1].argmax()) if label is None else label
+    at_once = max(1, min(_AT_ONCE, _MOST_BYTES // image.size))
+    scores = np.concatenate(
+        [score(image[np.newaxis])]
+        + [score(_covered(image, boxes[start : start + at_once], color)) for start in range(0, len(boxes), at_once)]
+    )
+    label = int(scores[0].argmax()) if label is None else label
     mine = scores[:, label].astype(np.float64)
     odds = np.log(mine.clip(_SMALLEST, 1 - _SMALLEST) / (1 - mine).clip(_SMALLEST, 1 - _SMALLEST))
     weight = np.outer(*(np.hanning(part + 2)[1:-1] for part in patch))  # [patch height, patch width]
     total, weights = np.zeros((height, width)), np.zeros((height, width))
-    for value, box in zip(odds[:-1], boxes, strict=True):
-        total[box] += weight * (odds[-1] - value)
+    for value, box in zip(odds[1:], boxes, strict=True):
+        total[box] += weight * (odds[0] - value)
         weights[box] += weight
     losses = (total / weights).astype(np.float32)
-    return Look(label, float(mine[-1]), losses, float(mine[-1] - mine[:-1].min()))
+    return Look(label, float(mine[0]), losses, float(mine[0] - mine[1:].min()))
+
+
+def _covered(image: np.ndarray, boxes: Sequence[tuple[slice, slice]], color: np.ndarray) -> np.ndarray:
+    """The photo once for each box, with the box in one colour: uint8 [n, height, width, 3]."""
+    pictures = np.repeat(image[np.newaxis], len(boxes), axis=0)
+    for each, box in zip(pictures, boxes, strict=True):
+        each[box] = color
+    return pictures
 
 
 def picture(image: np.ndarray, seen: Look) -> np.ndarray:

@@ -18,13 +18,14 @@ from mobilevit_tf.data.folder_layout import is_hidden
 from mobilevit_tf.data.scan import MAX_FILE_BYTES
 from mobilevit_tf.data.source import hash_order
 from mobilevit_tf.errors import BadImage, UserError
-from mobilevit_tf.evaluation.scorers import Scorer, in_batches
+from mobilevit_tf.evaluation.scorers import Scorer
 from mobilevit_tf.files import read_regular
 from mobilevit_tf.image import pixels
 from mobilevit_tf.image.image_spec import ImageSpec
 
 _LOGGER = logging.getLogger(__name__)
 FEWEST = 10  # in each half: fewer fit and measure nothing
+_BATCH = 64
 MOST = 2000  # in each half, a minute of inferences
 
 
@@ -77,6 +78,13 @@ def load(paths: Sequence[Path], spec: ImageSpec) -> np.ndarray:
     return np.stack(images) if images else np.empty((0, *spec.size, 3), np.uint8)
 
 
+def scores_of(score: Scorer, paths: Sequence[Path], spec: ImageSpec) -> np.ndarray:
+    """float32 [m, N]: the scores of those that are readable photos, of which a batch at a time is in memory."""
+    batches = (load(paths[start : start + _BATCH], spec) for start in range(0, len(paths), _BATCH))
+    found = [score(images) for images in batches if len(images)]
+    return np.concatenate(found) if found else np.empty((0, 0), np.float32)
+
+
 def measure(
     score: Scorer, paths: Sequence[Path], spec: ImageSpec, own: np.ndarray, threshold: float
 ) -> Rejection | None:
@@ -92,10 +100,10 @@ def measure(
     Returns:
       None where there is no readable photo.
     """
-    images = load(paths, spec)
-    if not len(images):
+    found = scores_of(score, paths, spec)
+    if not len(found):
         return None
-    strangers, top = in_batches(score, images).max(1), own.max(1)
+    strangers, top = found.max(1), own.max(1)
     auroc = roc_auc_score(np.repeat([1, 0], [len(top), len(strangers)]), np.concatenate([top, strangers]))
     turned_away = [float((values < threshold).mean()) for values in (strangers, top)]
     return Rejection(len(strangers), float(auroc), *turned_away)

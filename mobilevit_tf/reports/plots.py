@@ -129,13 +129,14 @@ def confusion(matrix: np.ndarray, labels: Sequence[str]) -> str:
     return svg.replace("<svg ", f'<svg style="max-width: {side * 120:.0f}px" ', 1)
 
 
-def answered(scores: np.ndarray, y_true: np.ndarray, unsure_below: float) -> str:
+def answered(scores: np.ndarray, y_true: np.ndarray, unsure_below: float, word: str = "unsure") -> str:
     """Share of right answers against share of answered photos, as the threshold on the top score moves, as SVG.
 
     Args:
       scores: [n, N] in [0, 1].
       y_true: int [n], the classes.
       unsure_below: the threshold that is marked.
+      word: what is said below it.
     """
     _, shares, right = confidence.answered(scores, y_true)
     given = scores.max(1) >= unsure_below
@@ -146,7 +147,7 @@ def answered(scores: np.ndarray, y_true: np.ndarray, unsure_below: float) -> str
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.plot(shares, right, color=_FIRST, linewidth=2, marker="o" if len(shares) <= 20 else None, markersize=4)
-        label = f'"unsure" below {unsure_below:.2f}: {told}'
+        label = f'"{word}" below {unsure_below:.2f}: {told}'
         axes.plot(*mark, color=_SECOND, marker="o", markersize=8, linestyle="none", label=label)
         figure.legend(loc="outside lower center")
         axes.set_xlim(0, 1.02)

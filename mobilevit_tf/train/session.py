@@ -172,8 +172,8 @@ def _rejection(score: Scorer, spec: ImageSpec, source: Source, result: Evaluatio
     fitting, measuring = strangers.halves(source.strangers)
     if not fitting:
         return None
-    images = strangers.load(fitting, spec)
-    threshold = confidence.fit_none(result.scores, scorers.in_batches(score, images)) if len(images) else 0.0
+    found = strangers.scores_of(score, fitting, spec)
+    threshold = confidence.fit_none(result.scores, found) if len(found) else 0.0
     return strangers.measure(score, measuring, spec, result.scores, threshold)
 
 

@@ -32,7 +32,7 @@ def facts(model: OpenModel) -> dict[str, str]:
         "XNNPACK partitions": f"{model.partitions} (1 is best)",
         "Temperature": f"{info.temperature:g} (already in the weights)",
         "Weights' licence": info.license,
-        "Training started from": info.origin or "nothing: from scratch",
+        "Training started from": info.origin or "not recorded",
         "Training run": info.run_id,
         "Exported by version": info.version,
     }

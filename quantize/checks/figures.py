@@ -33,7 +33,8 @@ class Evidence:
 def sure(report: Report, evidence: Evidence) -> str:
     """Answered photos as the threshold moves, and how far the scores can be believed."""
     answers = evidence.answers
-    answered = plots.answered(answers.scores, answers.y_true, report.unsure_below)
+    word = "none of these" if report.none_of_these else "unsure"
+    answered = plots.answered(answers.scores, answers.y_true, report.unsure_below, word)
     given, y_true = answers.scores[evidence.measured], answers.y_true[evidence.measured]
     if report.temperature == 1:
         believed = plots.reliability({"this file": given}, y_true)
@@ -41,7 +42,7 @@ def sure(report: Report, evidence: Evidence) -> str:
         plain = scores.with_temperature(given, 1 / report.temperature)  # as the file would answer without it
         legend = {"without the temperature": plain, f"with it ({report.temperature:.2f}), as in this file": given}
         believed = plots.reliability(legend, y_true)
-    mark = 'The mark is the file\'s own threshold: below it readers say "unsure".'
+    mark = f'The mark is the file\'s own threshold: below it readers say "{word}".'
     return style.plots([
         ("Right answers as the threshold moves", answered, mark),
         ("Right answers against their score", believed, style.DOTS.format(photos=len(y_true))),

@@ -83,8 +83,8 @@ def test_every_pixel_is_covered_by_81_patches_and_the_whole_photo_is_asked_once(
 
     image = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
     seen = occlusion.look(score, image)
-    assert len(asked) == 82 and (asked[-1] == image).all()
-    changed = np.array([(one != image).any(-1) for one in asked[:-1]])
+    assert len(asked) == 82 and (asked[0] == image).all()
+    changed = np.array([(one != image).any(-1) for one in asked[1:]])
     assert changed.any(0).all() and {int(one.sum()) for one in changed} <= set(range(30, 5 * 8 + 1))
     assert (seen.label, seen.score, seen.largest) == (1, 0.75, 0) and (seen.losses == 0).all()
 
@@ -95,3 +95,15 @@ def test_the_picture_is_orange_where_the_object_was(blob_tflite):
     shown = occlusion.of_photo(score, SPEC, encode(Image.fromarray(photo), "PNG"), 1).astype(int)
     spread = shown[..., 0] - shown[..., 2]  # grey pixels have none
     assert spread[2:8, 24:30].mean() > max(60, 5 * spread[24:, :8].mean())
+
+
+def test_a_large_photo_is_covered_in_few_copies_at_a_time(monkeypatch):
+    sizes = []
+
+    def score(images):
+        sizes.append(len(images))
+        return np.full((len(images), 2), 0.5, np.float32)
+
+    monkeypatch.setattr(occlusion, "_MOST_BYTES", 2 * 30 * 30 * 3)
+    occlusion.look(score, np.zeros((30, 30, 3), np.uint8), places=3)
+    assert sizes == [1, 2, 2, 2, 2, 1]

@@ -44,6 +44,8 @@ def test_the_flag_names_a_folder_anywhere_and_a_wrong_one_is_refused(tmp_path):
     assert datasets.open_source(DataConfig("digits")).strangers == ()
     with pytest.raises(UserError, match=r"there is no folder .*nowhere: expected photos of none of the classes"):
         datasets.check(DataConfig("digits", none_of_these=str(tmp_path / "nowhere")))
+    with pytest.raises(UserError, match="there is no folder '': expected photos"):  # not the working directory
+        datasets.check(DataConfig("digits", none_of_these=""))
 
 
 def test_halves_share_no_photo_and_are_the_same_every_time(tmp_path):

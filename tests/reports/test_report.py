@@ -174,6 +174,7 @@ def test_the_threshold_curve_ends_with_every_photo_answered(evaluation):
     ties = confidence.answered(np.array([[0.5, 0.5], [0.5, 0.5], [0.9, 0.1]]), np.array([0, 1, 0]))
     np.testing.assert_allclose(np.stack(ties), [[0.9, 0.5], [1 / 3, 1], [1, 2 / 3]])
     assert '"unsure" below 1.00: 25% answered' in plots.answered(evaluation.scores, evaluation.y_true, 1.0)
+    assert '"none of these" below 1.00' in plots.answered(evaluation.scores, evaluation.y_true, 1.0, "none of these")
 
 
 @pytest.mark.parametrize("history", [[], HISTORY[:1], [{"epoch": 1, "train_loss": float("nan"), "learning_rate": 0.1}]])
