@@ -209,7 +209,8 @@ class Run:
         if self.is_chief:
             require_kept(self.run_dir)
         keep = self.config.train.keep_checkpoints
-        checkpoint.save(self.folder, self.trainer, self.progress, keep, write=self.is_chief)
+        with readable_data_errors(self.progress.step):  # all workers take part: one may be gone
+            checkpoint.save(self.folder, self.trainer, self.progress, keep, write=self.is_chief)
 
     def _stop_if_asked(self) -> None:
         """Saves and ends the run where this worker or another got a signal; all end together, or saving would hang."""
