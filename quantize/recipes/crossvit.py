@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tensorflow as tf
@@ -12,9 +13,8 @@ from tf_keras import layers as keras_layers
 from mobilevit_tf.families.transformers import crossvit
 from mobilevit_tf.image.image_spec import ImageSpec
 from mobilevit_tf.layers.transformers import bicubic
-from quantize.graph import Graph, Node
+from quantize.graph import Graph
 from quantize.layers.folded import ALMOST_1
-from quantize.recipe import Ranges
 from quantize.recipes.default import DefaultRecipe
 
 
@@ -37,13 +37,13 @@ class UnroundedResize(bicubic.ResizeBicubic):
 class CrossViTRecipe(DefaultRecipe):
     """See `quantize.recipe.Recipe`."""
 
+    left_unrounded: Mapping[type, type[tf_keras.layers.Layer]] = {
+        **DefaultRecipe.left_unrounded,
+        bicubic.ResizeBicubic: UnroundedResize,
+    }
+
     def lower(self, graph: Graph, spec: ImageSpec) -> Graph:
         return super().lower(one_classifier(graph), spec)
-
-    def replace(self, node: Node, ranges: Ranges) -> tf_keras.layers.Layer | None:
-        if node.kind is bicubic.ResizeBicubic:
-            return UnroundedResize.from_config({**node.config, "name": node.name})
-        return super().replace(node, ranges)
 
 
 def one_classifier(graph: Graph) -> Graph:

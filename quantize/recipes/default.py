@@ -5,7 +5,7 @@ Where a pass finds its pattern it applies, where not it changes nothing: a famil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import tf_keras
@@ -60,7 +60,7 @@ _OF_SCORES = (blocks.OfScores, unrounded.PlainScores)
 
 
 # The same for layers with settings or weights of their own.
-_UNROUNDED: dict[type, type[tf_keras.layers.Layer]] = {
+_UNROUNDED: Mapping[type, type[tf_keras.layers.Layer]] = {
     blocks.ScaledSoftmax: unrounded.UnroundedSoftmax,
     keras_layers.PReLU: unrounded.UnroundedPReLU,
     relative.RelativeScores: unrounded.UnroundedRelativeScores,
@@ -72,6 +72,7 @@ class DefaultRecipe:
 
     modes: tuple[str, ...] = MODES
     reads_row_maxima: tuple[type, ...] = (folded.Exponential,)
+    left_unrounded: Mapping[type, type[tf_keras.layers.Layer]] = _UNROUNDED
 
     def lower(self, graph: Graph, spec: ImageSpec) -> Graph:
         graph = fold.drop_dropout(graph)
@@ -104,8 +105,8 @@ class DefaultRecipe:
             return reproducible.TableExponential(ranges.get(node.inputs[0]), name=node.name)
         if node.kind is folded.RootMeanSquareNorm:
             return reproducible.ReproducibleNorm(node.config["epsilon"], name=node.name)
-        if node.kind in _UNROUNDED:
-            return _UNROUNDED[node.kind].from_config({**node.config, "name": node.name})
+        if node.kind in self.left_unrounded:
+            return self.left_unrounded[node.kind].from_config({**node.config, "name": node.name})
         made = _REPRODUCIBLE.get(node.kind)
         return made(name=node.name) if made else None
 

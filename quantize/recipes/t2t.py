@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import mobilevit_tf.tf_setup  # noqa: F401  isort: skip  before TensorFlow
 import numpy as np
@@ -12,9 +13,8 @@ from tf_keras import layers as keras_layers
 
 from mobilevit_tf.families.transformers import t2t
 from mobilevit_tf.image.image_spec import ImageSpec
-from quantize.graph import Graph, Node
+from quantize.graph import Graph
 from quantize.layers.folded import ALMOST_1
-from quantize.recipe import Ranges
 from quantize.recipes.default import DefaultRecipe
 from quantize.steps import fold
 
@@ -30,13 +30,13 @@ class UnroundedKernelAttention(t2t.KernelAttention):
 class T2TRecipe(DefaultRecipe):
     """See `quantize.recipe.Recipe`."""
 
+    left_unrounded: Mapping[type, type[tf_keras.layers.Layer]] = {
+        **DefaultRecipe.left_unrounded,
+        t2t.KernelAttention: UnroundedKernelAttention,
+    }
+
     def lower(self, graph: Graph, spec: ImageSpec) -> Graph:
         return super().lower(soft_splits_as_convolutions(graph), spec)
-
-    def replace(self, node: Node, ranges: Ranges) -> tf_keras.layers.Layer | None:
-        if node.kind is t2t.KernelAttention:
-            return UnroundedKernelAttention.from_config({**node.config, "name": node.name})
-        return super().replace(node, ranges)
 
 
 def soft_splits_as_convolutions(graph: Graph) -> Graph:
